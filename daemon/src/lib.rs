@@ -1,0 +1,7 @@
+//! syncd, module by module in reading order:
+//!
+//! - [`report`]: every type that leaves the process.
+//! - [`oci`]: the registry base: everything that speaks distribution-spec or holds images.
+
+pub mod oci;
+pub mod report;

@@ -1,0 +1,11 @@
+//! Every type that leaves the process: printed, served or kept. No logic.
+//!
+//! Other programs rely on the JSON forms: fields may be added, never renamed.
+
+mod diagnose;
+mod mirror;
+mod task;
+
+pub use diagnose::{Alternative, Cause, Check, CheckStatus, Confidence, DiagnoseReport, Fix, Verdict};
+pub use mirror::{ImageError, ImageOutcome, ImageReport, MirrorReport, MirrorTotals, Requests, Verified};
+pub use task::{Activation, LastRun, Outcome, TaskStatus};
