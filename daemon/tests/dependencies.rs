@@ -15,14 +15,33 @@ const REFUSED: &[(&str, &str)] = &[
 #[test]
 fn the_program_has_one_tls_stack_and_one_hyper() {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--package", "syncd", "--edges", "normal,build", "--prefix", "none", "--locked"])
+        .args([
+            "tree",
+            "--package",
+            "syncd",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+            "--locked",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo tree starts");
-    assert!(output.status.success(), "cargo tree failed: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "cargo tree failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let tree = String::from_utf8(output.stdout).expect("cargo tree prints text");
-    assert!(tree.contains("hyper v1."), "the tree does not look like ours: {tree}");
+    assert!(
+        tree.contains("hyper v1."),
+        "the tree does not look like ours: {tree}"
+    );
     for (krate, reason) in REFUSED {
-        assert!(!tree.lines().any(|line| line.starts_with(krate)), "{krate} is in the tree: {reason}");
+        assert!(
+            !tree.lines().any(|line| line.starts_with(krate)),
+            "{krate} is in the tree: {reason}"
+        );
     }
 }

@@ -16,13 +16,43 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("schedule", &["report"]),
     ("status", &["report", "schedule"]),
     ("control", &["report", "schedule"]),
-    ("context", &["diagnose", "images", "mirror", "oci", "registry", "report"]),
-    ("app", &["context", "control", "mirror", "oci", "registry", "report", "schedule", "status", "telemetry"]),
+    (
+        "context",
+        &["diagnose", "images", "mirror", "oci", "registry", "report"],
+    ),
+    (
+        "app",
+        &[
+            "context",
+            "control",
+            "mirror",
+            "oci",
+            "registry",
+            "report",
+            "schedule",
+            "status",
+            "telemetry",
+        ],
+    ),
     (
         "cli",
-        &["app", "context", "control", "diagnose", "mirror", "oci", "registry", "report", "schedule", "telemetry"],
+        &[
+            "app",
+            "context",
+            "control",
+            "diagnose",
+            "mirror",
+            "oci",
+            "registry",
+            "report",
+            "schedule",
+            "telemetry",
+        ],
     ),
-    ("main", &["cli", "app", "context", "control", "report", "telemetry"]),
+    (
+        "main",
+        &["cli", "app", "context", "control", "report", "telemetry"],
+    ),
 ];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -39,7 +69,10 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 /// The code of a file: comments left out, and the unit tests, which may use whatever they need.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text);
-    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The first module names after each `crate::` (or `syncd::` in main.rs), groups `{a, b::c}` included.
@@ -57,9 +90,15 @@ fn named_modules(code: &str) -> Vec<String> {
 }
 
 fn first_names(rest: &str) -> Vec<String> {
-    let word =
-        |s: &str| s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
-    let Some(group) = rest.strip_prefix('{') else { return vec![word(rest)] };
+    let word = |s: &str| {
+        s.trim_start()
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
+    let Some(group) = rest.strip_prefix('{') else {
+        return vec![word(rest)];
+    };
     let mut depth = 1;
     let mut names = vec![word(group)];
     for (i, c) in group.char_indices() {
@@ -85,13 +124,22 @@ fn no_module_names_one_above_it() {
     let mut wrong = Vec::new();
     for file in &files {
         let inner = file.strip_prefix(&src).expect("below src");
-        let first = inner.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        let first = inner
+            .components()
+            .next()
+            .expect("a name")
+            .as_os_str()
+            .to_string_lossy()
+            .into_owned();
         let module = first.trim_end_matches(".rs").to_owned();
         if module == "lib" || inner.file_stem().is_some_and(|s| s == "tests" || s == "testing") {
             continue;
         }
         let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == module) else {
-            wrong.push(format!("{}: module `{module}` is not in the list of this test", inner.display()));
+            wrong.push(format!(
+                "{}: module `{module}` is not in the list of this test",
+                inner.display()
+            ));
             continue;
         };
         let text = fs::read_to_string(file).expect("the file reads");
