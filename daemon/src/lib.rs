@@ -2,6 +2,8 @@
 //!
 //! - [`report`]: every type that leaves the process.
 //! - [`oci`]: the registry base: everything that speaks distribution-spec or holds images.
+//! - [`images`]: what the jobs share about images: names in the mirror, the copy engine, proofs.
 
+pub mod images;
 pub mod oci;
 pub mod report;
