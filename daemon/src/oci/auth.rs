@@ -39,10 +39,7 @@ impl fmt::Debug for Credential {
 pub trait CredentialSource: Send + Sync {
     /// The credential for exactly this host. `None` means that none is configured (anonymous);
     /// one that is configured and cannot be had is an error, never `None`.
-    fn get<'a>(
-        &'a self,
-        host: &'a RegistryHost,
-    ) -> BoxFuture<'a, Result<Option<Credential>, RegistryError>>;
+    fn get<'a>(&'a self, host: &'a RegistryHost) -> BoxFuture<'a, Result<Option<Credential>, RegistryError>>;
 
     /// The registry refused this credential although it may not have expired: get another one
     /// next time, if there is another one.

@@ -137,7 +137,11 @@ impl RegistryClient {
         request: RegistryRequest,
     ) -> Result<RegistryResponse, RegistryError> {
         let _ = &self.inner;
-        Err(RegistryError::new(ErrorKind::Io, host.as_str(), request.operation))
+        Err(RegistryError::new(
+            ErrorKind::Io,
+            host.as_str(),
+            request.operation,
+        ))
     }
 
     /// HTTP requests made on behalf of that registry so far, token requests and redirects included.
