@@ -3,7 +3,11 @@
 //! - [`report`]: every type that leaves the process.
 //! - [`oci`]: the registry base: everything that speaks distribution-spec or holds images.
 //! - [`images`]: what the jobs share about images: names in the mirror, the copy engine, proofs.
+//! - [`schedule`]: idempotent tasks, one driver each.
+//! - [`telemetry`]: logs for people and for programs.
 
 pub mod images;
 pub mod oci;
 pub mod report;
+pub mod schedule;
+pub mod telemetry;
