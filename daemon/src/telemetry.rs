@@ -136,7 +136,11 @@ where
             Level::DEBUG => ("debug", "\u{1b}[34m"),
             Level::TRACE => ("trace", "\u{1b}[35m"),
         };
-        let (on, off) = if self.color { (paint, "\u{1b}[0m") } else { ("", "") };
+        let (on, off) = if self.color {
+            (paint, "\u{1b}[0m")
+        } else {
+            ("", "")
+        };
         write!(writer, "{time} {on}{name:<5}{off} {}", one_line(&fields.message))?;
         for (key, value) in &fields.rest {
             write!(writer, " {key}={}", one_line(value))?;
@@ -217,7 +221,8 @@ mod tests {
     #[test]
     fn a_chain_is_one_line() {
         let inner = std::io::Error::other("disk on fire");
-        let error = crate::oci::RegistryError::new(crate::oci::ErrorKind::Io, "store", "write").caused_by(inner);
+        let error =
+            crate::oci::RegistryError::new(crate::oci::ErrorKind::Io, "store", "write").caused_by(inner);
         assert_eq!(chain(&error), "failed to write at store: disk on fire");
     }
 }

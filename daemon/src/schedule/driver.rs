@@ -149,7 +149,10 @@ impl Driver {
             while let Ok(request) = inbox.try_recv() {
                 waiting.push(request);
             }
-            let asked = waiting.iter().map(|request| request.why).min_by_key(|why| rank(*why));
+            let asked = waiting
+                .iter()
+                .map(|request| request.why)
+                .min_by_key(|why| rank(*why));
             if let Some(why) = asked.or_else(|| self.due.due(self.clock.now())) {
                 let Some(last) = self.run(why, &mut stop).await else {
                     return;

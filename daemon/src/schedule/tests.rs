@@ -214,10 +214,14 @@ async fn failure_comes_back_after_a_growing_wait_until_it_works() {
 
 #[test]
 fn the_wait_is_random_under_a_ceiling_from_5_minutes_to_1_hour() {
-    let minutes: Vec<_> = (0..8).map(|n| super::timetable::ceiling(n).as_secs() / 60).collect();
+    let minutes: Vec<_> = (0..8)
+        .map(|n| super::timetable::ceiling(n).as_secs() / 60)
+        .collect();
     assert_eq!(minutes, [5, 5, 10, 20, 40, 60, 60, 60]);
     let mut rng = fastrand::Rng::with_seed(7);
-    let waits: Vec<_> = (0..1000).map(|_| super::timetable::back_off(3, &mut rng)).collect();
+    let waits: Vec<_> = (0..1000)
+        .map(|_| super::timetable::back_off(3, &mut rng))
+        .collect();
     assert!(waits.iter().all(|wait| (10..=1200).contains(&wait.as_secs())));
     assert!(waits.iter().any(|wait| wait.as_secs() < 200) && waits.iter().any(|wait| wait.as_secs() > 1000));
 }
