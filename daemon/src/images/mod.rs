@@ -2,3 +2,4 @@
 //! image is whole, and the receipts of proofs.
 
 pub mod mapping;
+pub mod receipt;
