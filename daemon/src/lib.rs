@@ -5,11 +5,15 @@
 //! - [`images`]: what the jobs share about images: names in the mirror, the copy engine, proofs.
 //! - [`mirror`]: copies the configured images to the embedded registry or to any other.
 //! - [`schedule`]: idempotent tasks, one driver each.
+//! - [`status`]: the daemon seen from outside: readiness, metrics, the report.
+//! - [`control`]: the socket by which a command asks the running daemon.
 //! - [`telemetry`]: logs for people and for programs.
 
+pub mod control;
 pub mod images;
 pub mod mirror;
 pub mod oci;
 pub mod report;
 pub mod schedule;
+pub mod status;
 pub mod telemetry;

@@ -55,9 +55,11 @@ impl Form {
     }
 }
 
-/// Starts logging; a second call in one process changes nothing.
+/// Starts logging; `RUST_LOG` chooses what, when it is set. A second call in one process changes nothing.
 pub fn init(level: Verbosity, daemon: bool, form: Form, color: bool) {
-    let filter = EnvFilter::new(directives(level, daemon));
+    let filter = std::env::var_os("RUST_LOG")
+        .and_then(|chosen| EnvFilter::try_new(chosen.to_str()?).ok())
+        .unwrap_or_else(|| EnvFilter::new(directives(level, daemon)));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match form {
         Form::Json => {

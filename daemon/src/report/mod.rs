@@ -2,10 +2,12 @@
 //!
 //! Other programs rely on the JSON forms: fields may be added, never renamed.
 
+mod daemon;
 mod diagnose;
 mod mirror;
 mod task;
 
+pub use daemon::{ConfigProblem, ConfigStatus, DaemonReport, TasksReport};
 pub use diagnose::{Alternative, Cause, Check, CheckStatus, Confidence, DiagnoseReport, Fix, Verdict};
 pub use mirror::{ImageError, ImageOutcome, ImageReport, MirrorReport, MirrorTotals, Requests, Verified};
 pub use task::{Activation, LastRun, Outcome, TaskStatus};
