@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("diagnose", &["images", "oci", "report"]),
     ("schedule", &["report"]),
     ("status", &["report", "schedule"]),
-    ("control", &["report", "schedule"]),
+    ("control", &["report", "schedule", "status"]),
     (
         "context",
         &["diagnose", "images", "mirror", "oci", "registry", "report"],

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
 
@@ -54,7 +54,8 @@ pub enum VerifyLevel {
 }
 
 /// Runs a mirror pass for a command; an error is a sentence for its person.
-pub type SyncMirror = Arc<dyn Fn(SyncRequest) -> BoxFuture<'static, Result<MirrorReport, String>> + Send + Sync>;
+pub type SyncMirror =
+    Arc<dyn Fn(SyncRequest) -> BoxFuture<'static, Result<MirrorReport, String>> + Send + Sync>;
 
 /// What can go wrong on either side of the socket.
 #[derive(Debug, Error)]
@@ -136,7 +137,11 @@ fn with_short<T>(path: &Path, action: impl FnOnce(&Path) -> std::io::Result<T>) 
         return action(path);
     };
     let folder = std::fs::File::open(folder)?;
-    action(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
+    action(
+        &Path::new("/proc/self/fd")
+            .join(folder.as_raw_fd().to_string())
+            .join(name),
+    )
 }
 
 #[derive(Clone)]
@@ -148,8 +153,14 @@ struct Server {
 /// The routes of the socket.
 pub fn router(view: View, sync: SyncMirror) -> Router {
     Router::new()
-        .route("/v1/report", get(async |State(server): State<Server>| json(&server.view.report())))
-        .route("/v1/tasks", get(async |State(server): State<Server>| json(&server.view.tasks_report())))
+        .route(
+            "/v1/report",
+            get(async |State(server): State<Server>| json(&server.view.report())),
+        )
+        .route(
+            "/v1/tasks",
+            get(async |State(server): State<Server>| json(&server.view.tasks_report())),
+        )
         .route("/v1/sync/mirror", post(sync_mirror))
         .with_state(Server { view, sync })
 }
@@ -211,7 +222,12 @@ impl Client {
         self.ask(Method::POST, "/v1/sync/mirror", body.into()).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ControlError> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, ControlError> {
         let stream = self.connect().map_err(|source| ControlError::Connect {
             path: self.path.display().to_string(),
             source,
@@ -249,7 +265,10 @@ async fn exchange(
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER).collect().await?.to_bytes();
+        let body = Limited::new(response.into_body(), ANSWER)
+            .collect()
+            .await?
+            .to_bytes();
         Ok((status, body))
     };
     tokio::pin!(answer);

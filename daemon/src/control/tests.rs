@@ -61,7 +61,14 @@ async fn a_command_asks_and_is_answered_also_over_a_stale_socket_and_a_long_path
         assert_eq!(meta.permissions().mode() & 0o777, 0o600);
         let left: Vec<_> = std::fs::read_dir(state_dir)
             .unwrap()
-            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".sock"))
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with(".sock")
+            })
             .collect();
         assert!(left.is_empty(), "{left:?}");
 

@@ -101,7 +101,11 @@ fn tasks(view: &View, registry: &mut Registry) {
         let status = handle.status();
         let counts = handle.counts();
         let name = status.name.as_str();
-        set(&running, &[("task", name)], i64::from(status.running_since.is_some()));
+        set(
+            &running,
+            &[("task", name)],
+            i64::from(status.running_since.is_some()),
+        );
         if let Some(last) = &status.last {
             set(&last_run, &[("task", name)], last.started.as_second());
         }
@@ -110,8 +114,16 @@ fn tasks(view: &View, registry: &mut Registry) {
             &[("task", name)],
             counts.last_success.load(Ordering::Relaxed),
         );
-        for (outcome, count) in [("done", &counts.done), ("partly", &counts.partly), ("failed", &counts.failed)] {
-            add(&runs, &[("task", name), ("outcome", outcome)], count.load(Ordering::Relaxed));
+        for (outcome, count) in [
+            ("done", &counts.done),
+            ("partly", &counts.partly),
+            ("failed", &counts.failed),
+        ] {
+            add(
+                &runs,
+                &[("task", name), ("outcome", outcome)],
+                count.load(Ordering::Relaxed),
+            );
         }
         add(&panics, &[("task", name)], counts.panics.load(Ordering::Relaxed));
     }
@@ -133,8 +145,16 @@ fn mirror(view: &View, registry: &mut Registry) {
         ("failed", ImageOutcome::Failed),
     ];
     for (name, outcome) in outcomes {
-        let count = report.images.iter().filter(|image| image.outcome == outcome).count();
-        set(&images, &[("outcome", name)], i64::try_from(count).unwrap_or(i64::MAX));
+        let count = report
+            .images
+            .iter()
+            .filter(|image| image.outcome == outcome)
+            .count();
+        set(
+            &images,
+            &[("outcome", name)],
+            i64::try_from(count).unwrap_or(i64::MAX),
+        );
     }
     gauge(
         registry,
@@ -190,7 +210,10 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {
 }
 
 fn labels(labels: &[(&'static str, &str)]) -> Labels {
-    labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect()
+    labels
+        .iter()
+        .map(|(key, value)| (*key, (*value).to_owned()))
+        .collect()
 }
 
 fn set(family: &Family<Labels, Gauge>, with: &[(&'static str, &str)], value: i64) {

@@ -15,7 +15,10 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub fn router(view: View) -> Router {
     Router::new()
         .route("/", get(index))
-        .route("/livez", get(async || page(StatusCode::OK, TEXT, "ok\n".to_owned())))
+        .route(
+            "/livez",
+            get(async || page(StatusCode::OK, TEXT, "ok\n".to_owned())),
+        )
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/api/v1/report", get(report))
@@ -42,7 +45,11 @@ async fn readyz(State(view): State<View>, RawQuery(query): RawQuery) -> Response
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let verbose = query.is_some_and(|query| query.split('&').any(|part| part.split('=').next() == Some("verbose")));
+    let verbose = query.is_some_and(|query| {
+        query
+            .split('&')
+            .any(|part| part.split('=').next() == Some("verbose"))
+    });
     page(status, TEXT, readiness(&ready, verbose || !ready.all()))
 }
 
@@ -64,7 +71,11 @@ async fn metrics_page(State(view): State<View>) -> Response {
         Ok(text) => page(StatusCode::OK, metrics::CONTENT_TYPE, text),
         Err(error) => {
             tracing::error!(%error, "failed to write the metrics");
-            page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "failed to write the metrics\n".to_owned())
+            page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                TEXT,
+                "failed to write the metrics\n".to_owned(),
+            )
         }
     }
 }
@@ -77,7 +88,11 @@ async fn report(State(view): State<View>) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "failed to write the report");
-            page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "failed to write the report\n".to_owned())
+            page(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                TEXT,
+                "failed to write the report\n".to_owned(),
+            )
         }
     }
 }
@@ -86,7 +101,10 @@ fn page(status: StatusCode, content_type: &'static str, text: String) -> Respons
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
     ];
     (status, headers, text).into_response()
 }

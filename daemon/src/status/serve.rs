@@ -82,7 +82,10 @@ async fn accept<L: Listener>(
     listener: &L,
     slots: &Arc<Semaphore>,
 ) -> std::io::Result<(L::Connection, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(std::io::Error::other)?;
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
     Ok((listener.next().await?, slot))
 }
 

@@ -79,7 +79,11 @@ async fn task() -> TaskHandle {
 }
 
 async fn get(view: &View, method: &str, path: &str) -> (StatusCode, String) {
-    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::empty())
+        .unwrap();
     let response = router(view.clone()).oneshot(request).await.unwrap();
     let status = response.status();
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -105,7 +109,10 @@ async fn metrics_are_golden() {
 #[tokio::test]
 async fn ready_only_when_everything_holds_and_what_fails_is_named() {
     let (view, sources) = view();
-    assert_eq!(get(&view, "GET", "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        get(&view, "GET", "/readyz").await.0,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     sources.ready.send_modify(|ready| {
         ready.set("configuration", true, "/etc/syncd/config.yaml");
         ready.set("store", false, "held by process 12");
@@ -116,8 +123,13 @@ async fn ready_only_when_everything_holds_and_what_fails_is_named() {
         text,
         "[+] configuration: /etc/syncd/config.yaml\n[-] store: held by process 12\nnot ready\n"
     );
-    sources.ready.send_modify(|ready| ready.set("store", true, "/var/lib/syncd"));
-    assert_eq!(get(&view, "GET", "/readyz").await, (StatusCode::OK, "ready\n".to_owned()));
+    sources
+        .ready
+        .send_modify(|ready| ready.set("store", true, "/var/lib/syncd"));
+    assert_eq!(
+        get(&view, "GET", "/readyz").await,
+        (StatusCode::OK, "ready\n".to_owned())
+    );
     let (_, text) = get(&view, "GET", "/readyz?verbose").await;
     assert_eq!(
         text,
@@ -130,13 +142,20 @@ async fn reading_only() {
     let (view, _sources) = view();
     for path in ["/", "/livez", "/metrics", "/api/v1/report"] {
         assert_eq!(get(&view, "GET", path).await.0, StatusCode::OK, "{path}");
-        assert_eq!(get(&view, "HEAD", path).await, (StatusCode::OK, String::new()), "{path}");
+        assert_eq!(
+            get(&view, "HEAD", path).await,
+            (StatusCode::OK, String::new()),
+            "{path}"
+        );
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
             let (status, _) = get(&view, method, path).await;
             assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
         }
     }
-    assert_eq!(get(&view, "GET", "/v1/sync/mirror").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        get(&view, "GET", "/v1/sync/mirror").await.0,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
