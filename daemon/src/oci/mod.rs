@@ -2,8 +2,12 @@
 
 pub mod auth;
 pub mod error;
+pub mod graph;
 pub mod http;
+pub mod layout;
+pub mod memory;
 pub mod store;
+pub mod walk;
 
 pub use auth::{Credential, CredentialSource};
 pub use error::{ErrorKind, RegistryError};
