@@ -4,6 +4,7 @@
 //! - [`oci`]: the registry base: everything that speaks distribution-spec or holds images.
 //! - [`images`]: what the jobs share about images: names in the mirror, the copy engine, proofs.
 //! - [`mirror`]: copies the configured images to the embedded registry or to any other.
+//! - [`registry`]: the embedded registry: serves the store to runtimes and clients.
 //! - [`schedule`]: idempotent tasks, one driver each.
 //! - [`status`]: the daemon seen from outside: readiness, metrics, the report.
 //! - [`control`]: the socket by which a command asks the running daemon.
@@ -13,6 +14,7 @@ pub mod control;
 pub mod images;
 pub mod mirror;
 pub mod oci;
+pub mod registry;
 pub mod report;
 pub mod schedule;
 pub mod status;
