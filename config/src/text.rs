@@ -19,13 +19,19 @@ pub fn clean_to(text: &str, max: usize) -> String {
             out.push('…');
             break;
         }
-        match c {
-            '\n' | '\r' | '\t' => out.push(' '),
-            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
+        out.extend(visible(c));
     }
     out
+}
+
+/// A character as it may be shown: white space is a space, what cannot be seen is escaped.
+pub(crate) fn visible(c: char) -> impl Iterator<Item = char> {
+    let escape = c.is_control() && !matches!(c, '\n' | '\r' | '\t') || is_invisible(c);
+    let plain = if c.is_control() { ' ' } else { c };
+    (!escape)
+        .then_some(plain)
+        .into_iter()
+        .chain(escape.then(|| c.escape_unicode()).into_iter().flatten())
 }
 
 /// Characters that change how the rest of a line is shown without showing themselves.

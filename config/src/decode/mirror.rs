@@ -1,0 +1,313 @@
+//! `mirror`: what is copied, where to, and when.
+
+use std::path::PathBuf;
+
+use crate::config::{Destination, ImageRule, Mirror, MirrorName, Schedule, Source};
+use crate::host::RegistryHost;
+use crate::keys::IMAGE;
+use crate::reference::{Reference, ReferenceError, Repository, Tag, Target, looks_like_host};
+use crate::suggest;
+use crate::tree::Span;
+
+use super::fields::{Fields, Read, Walk};
+
+/// The section, and the places that checks across sections point at.
+pub(super) struct MirrorRead {
+    pub(super) mirror: Mirror,
+    pub(super) span: Span,
+    pub(super) destination: Option<Span>,
+    /// One for each image of `mirror.images`.
+    pub(super) images: Vec<Read<()>>,
+}
+
+pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> MirrorRead {
+    let schedule = schedule(walk, fields);
+    let destination = destination(walk, fields);
+    let items = fields.list(walk, "images");
+    if items.as_ref().is_some_and(Vec::is_empty)
+        && let Some(images) = fields.take(walk, "images")
+    {
+        walk.diagnostics.warn(
+            images.span,
+            &images.path,
+            "nothing is mirrored: the list is empty",
+        );
+    }
+    let mut rules = Vec::new();
+    let mut places = Vec::new();
+    for item in items.unwrap_or_default() {
+        let place = item.clone().map(|_| ());
+        let rule = match item.value.text() {
+            Some(text) => {
+                registry_image(walk, item.map(|_| text)).map(|source| ImageRule { source, name: None })
+            }
+            None => walk
+                .open(&IMAGE, item.value, &item.path, item.span)
+                .and_then(|fields| image(walk, &fields)),
+        };
+        if let Some(rule) = rule {
+            rules.push(rule);
+            places.push(place);
+        }
+    }
+    MirrorRead {
+        span: fields.span,
+        destination: destination.as_ref().map(|read| read.span),
+        images: places,
+        mirror: Mirror {
+            schedule,
+            destination: destination.map_or(Destination::Embedded, |read| read.value),
+            images: rules,
+        },
+    }
+}
+
+fn schedule(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Schedule> {
+    let expression = fields.text(walk, "schedule");
+    let zone = fields.text(walk, "timeZone");
+    if let Some(zone) = zone.as_ref().filter(|_| fields.take(walk, "schedule").is_none()) {
+        walk.diagnostics.warn(
+            zone.span,
+            &zone.path,
+            "`timeZone` does nothing without `schedule`",
+        );
+    }
+    let time_zone = match zone {
+        Some(zone) => time_zone(walk, &zone),
+        None => Some(jiff::tz::TimeZone::UTC),
+    };
+    Some(Schedule {
+        expression: expression?.value.to_owned(),
+        time_zone: time_zone?,
+    })
+}
+
+fn time_zone(walk: &mut Walk<'_>, text: &Read<&str>) -> Option<jiff::tz::TimeZone> {
+    let zone = jiff::tz::TimeZone::get(text.value).ok();
+    if zone.is_none() {
+        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let near = suggest::nearest(text.value, known.iter().map(String::as_str));
+        let hint = near.map_or("such as UTC or Europe/Berlin".to_owned(), |near| {
+            format!("did you mean `{near}`?")
+        });
+        walk.diagnostics
+            .error(
+                text.span,
+                &text.path,
+                "`timeZone` must be a time zone of the IANA database",
+            )
+            .hint(hint);
+    }
+    zone
+}
+
+fn destination(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Read<Destination>> {
+    let text = fields.text(walk, "destination")?;
+    match parse_destination(text.value) {
+        Ok(destination) => Some(text.map(|_| destination)),
+        Err((message, hint)) => {
+            walk.diagnostics
+                .error(text.span, &text.path, format!("`destination`: {message}"))
+                .hint_opt(hint);
+            None
+        }
+    }
+}
+
+type Complaint = (String, Option<String>);
+
+fn parse_destination(text: &str) -> Result<Destination, Complaint> {
+    if text == "embedded" {
+        return Ok(Destination::Embedded);
+    }
+    let (host, prefix) = match text.split_once('/') {
+        Some((host, prefix)) if !text.contains("://") => (host, Some(prefix)),
+        _ => (text, None),
+    };
+    if !looks_like_host(host) {
+        let hint = match suggest::nearest(host, ["embedded"]) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "a registry has a dot or a port in its name, such as harbor.corp.example".to_owned(),
+        };
+        return Err(("neither `embedded` nor a registry host".to_owned(), Some(hint)));
+    }
+    let host = host
+        .parse::<RegistryHost>()
+        .map_err(|error| (error.to_string(), None))?;
+    let prefix = match prefix {
+        None => None,
+        Some(prefix) => Some(
+            prefix
+                .parse::<Repository>()
+                .map_err(|error| (error.to_string(), prefix_hint(prefix)))?,
+        ),
+    };
+    Ok(Destination::Registry { host, prefix })
+}
+
+fn prefix_hint(prefix: &str) -> Option<String> {
+    if prefix.ends_with('/') || prefix.is_empty() {
+        Some("leave the slash at the end out".to_owned())
+    } else if prefix.contains(':') {
+        Some("a path in front of every name has no tag".to_owned())
+    } else {
+        None
+    }
+}
+
+fn image(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<ImageRule> {
+    let text = fields.text(walk, "source");
+    let name_text = fields.text(walk, "as");
+    let name = name_text.as_ref().and_then(|text| mirror_name(walk, text));
+    let named = fields.take(walk, "as").is_some();
+    let text = text?;
+    let source = match text.value.strip_prefix("ociLayout:") {
+        Some(folder) => {
+            if !named {
+                walk.diagnostics
+                    .error(
+                        text.span,
+                        &text.path,
+                        "`as` is missing: an image of a folder has no name of its own",
+                    )
+                    .hint("add `as: docker.io/library/hello:1`, or what it shall be called");
+            }
+            layout(walk, &text, folder)
+        }
+        None => registry_image(walk, text),
+    };
+    if named && name.is_none() {
+        return None;
+    }
+    Some(ImageRule {
+        source: source?,
+        name,
+    })
+}
+
+/// `FOLDER[:TAG|@DIGEST]`
+fn layout(walk: &mut Walk<'_>, text: &Read<&str>, folder: &str) -> Option<Source> {
+    let split = match folder.rsplit_once('@') {
+        Some((path, digest)) => Some((path, digest)),
+        None => folder.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')),
+    };
+    let (path, pick) = match split {
+        Some((path, pick)) => match pick.parse::<Target>() {
+            Ok(target) => (path, Some(target)),
+            Err(error) => {
+                walk.diagnostics
+                    .error(text.span, &text.path, format!("`source`: {error}"))
+                    .hint("ociLayout:FOLDER, ociLayout:FOLDER:TAG or ociLayout:FOLDER@DIGEST");
+                return None;
+            }
+        },
+        None => (folder, None),
+    };
+    if path.is_empty() || path.starts_with("//") {
+        walk.diagnostics
+            .error(
+                text.span,
+                &text.path,
+                "`source`: a folder is missing after `ociLayout:`",
+            )
+            .hint("such as ociLayout:./images/hello");
+        return None;
+    }
+    Some(Source::OciLayout {
+        path: walk.base.join(PathBuf::from(path)),
+        pick,
+    })
+}
+
+/// An image of a registry, as it may be mirrored.
+fn registry_image(walk: &mut Walk<'_>, text: Read<&str>) -> Option<Source> {
+    let name = if text.path.ends_with(']') {
+        "image"
+    } else {
+        "`source`"
+    };
+    let (message, hint) = match text.value.parse::<Reference>() {
+        Ok(reference) if reference.host.as_str().starts_with('[') => (
+            "a registry with an IPv6 address cannot be mirrored: no repository name can hold it".to_owned(),
+            Some("use the registry's DNS name"),
+        ),
+        Ok(reference) => {
+            warn_latest(walk, &text, &reference);
+            return Some(Source::Registry(reference));
+        }
+        Err(error) => (error.to_string(), reference_hint(text.value, error)),
+    };
+    walk.diagnostics
+        .error(text.span, &text.path, format!("{name}: {message}"))
+        .hint_opt(hint);
+    None
+}
+
+fn warn_latest(walk: &mut Walk<'_>, text: &Read<&str>, reference: &Reference) {
+    let written = text.value.ends_with(":latest");
+    let latest =
+        reference.digest.is_none() && reference.tag.as_ref().is_some_and(|tag| tag.as_str() == "latest");
+    if latest && !written {
+        walk.diagnostics
+            .warn(
+                text.span,
+                &text.path,
+                "no tag and no digest: the tag `latest` is mirrored",
+            )
+            .hint("write the tag, if only `:latest`");
+    }
+}
+
+fn reference_hint(text: &str, error: ReferenceError) -> Option<&'static str> {
+    match error {
+        ReferenceError::Scheme => Some("such as docker.io/library/nginx:1.27"),
+        ReferenceError::Repository if text.contains("oci-layout:") || text.contains("oci:") => {
+            Some("an image in a folder is written ociLayout:FOLDER")
+        }
+        ReferenceError::Repository if text.contains('*') => {
+            Some("patterns are not known yet: write each tag out")
+        }
+        ReferenceError::Tag if text.contains('*') => Some("patterns are not known yet: write each tag out"),
+        _ => None,
+    }
+}
+
+/// `docker.io/library/hello:1` is mapped like that image, `hello:1` is literal.
+fn mirror_name(walk: &mut Walk<'_>, text: &Read<&str>) -> Option<MirrorName> {
+    match parse_name(text.value) {
+        Ok(name) => Some(name),
+        Err(message) => {
+            walk.diagnostics
+                .error(text.span, &text.path, format!("`as`: {message}"))
+                .hint("such as docker.io/library/hello:1, or hello:1 for that very name");
+            None
+        }
+    }
+}
+
+fn parse_name(text: &str) -> Result<MirrorName, String> {
+    if text.contains("://") {
+        return Err(ReferenceError::Scheme.to_string());
+    }
+    if text.contains('@') {
+        return Err("a name in the mirror has a tag, not a digest".to_owned());
+    }
+    let last = text.rsplit('/').next().unwrap_or_default();
+    if !last.contains(':') {
+        return Err("a tag is missing".to_owned());
+    }
+    if text
+        .split_once('/')
+        .is_some_and(|(first, _)| looks_like_host(first))
+    {
+        let reference = text.parse::<Reference>().map_err(|error| error.to_string())?;
+        if reference.host.as_str().starts_with('[') {
+            return Err("an IPv6 address cannot be part of a repository name".to_owned());
+        }
+        return Ok(MirrorName::Like(reference));
+    }
+    let (path, tag) = text.rsplit_once(':').unwrap_or((text, ""));
+    let repository = path.parse::<Repository>().map_err(|error| error.to_string())?;
+    let tag = tag.parse::<Tag>().map_err(|error| error.to_string())?;
+    Ok(MirrorName::Literal(repository, tag))
+}

@@ -1,0 +1,118 @@
+//! "Did you mean …": the nearest of a set of known words.
+
+use crate::keys::{self, Kind, Section};
+
+/// The known word nearest to `word`, when it is near enough to be a slip.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > 64 {
+        return None;
+    }
+    let folded = fold(word);
+    known
+        .into_iter()
+        .map(|candidate| (distance(&folded, &fold(candidate)), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().min(word.len()) / 3)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `state_dir`, `state-dir` and `StateDir` are all meant as `stateDir`.
+fn fold(word: &str) -> Vec<char> {
+    word.chars()
+        .filter(|c| !matches!(c, '_' | '-'))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
+fn distance(a: &[char], b: &[char]) -> usize {
+    let width = b.len() + 1;
+    let mut rows = vec![0; (a.len() + 1) * width];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            let at = |i: usize, j: usize| rows[i * width + j];
+            let value = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = at(i - 1, j - 1) + usize::from(a[i - 1] != b[j - 1]);
+                let best = replaced.min(at(i - 1, j) + 1).min(at(i, j - 1) + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best.min(at(i - 2, j - 2) + 1)
+                } else {
+                    best
+                }
+            };
+            rows[i * width + j] = value;
+        }
+    }
+    rows[a.len() * width + b.len()]
+}
+
+/// What to say about an unknown key in `section`: the key it was meant as, or the section in
+/// which a key of that name belongs.
+pub(crate) fn for_key(name: &str, section: &Section) -> Option<String> {
+    if let Some(near) = nearest(name, section.keys.iter().map(|key| key.name)) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    let places: Vec<String> = keys::SECTIONS
+        .iter()
+        .filter(|other| **other != section && other.key(name).is_some())
+        .map(|other| place(other))
+        .collect();
+    (!places.is_empty()).then(|| format!("`{name}` belongs {}", places.join(", or ")))
+}
+
+fn place(section: &Section) -> String {
+    match section.title {
+        "" => "at the top of the file".to_owned(),
+        title => format!("under {title}"),
+    }
+}
+
+/// The names of all keys, for messages about keys of no section.
+pub(crate) fn words(section: &Section) -> String {
+    let names: Vec<&str> = section.keys.iter().map(|key| key.name).collect();
+    names.join(", ")
+}
+
+/// What a kind of value is, for messages.
+pub(crate) const fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Section(_) => "a mapping",
+        Kind::List(_) => "a list",
+        Kind::Either(..) => "a text or a mapping",
+        Kind::Text(_) | Kind::Choice(_) => "a text",
+        Kind::Bool => "true or false",
+        Kind::Integer { .. } => "a whole number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{for_key, nearest};
+    use crate::keys::ROOT;
+
+    #[test]
+    fn finds_slips_and_styles() {
+        let known = ["schedule", "stateDir", "listen"];
+        for (word, meant) in [
+            ("schedul", Some("schedule")),
+            ("shcedule", Some("schedule")),
+            ("state_dir", Some("stateDir")),
+            ("State-Dir", Some("stateDir")),
+            ("lsiten", Some("listen")),
+            ("interval", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
+        }
+    }
+
+    #[test]
+    fn names_the_right_level() {
+        let hint = for_key("schedule", &ROOT);
+        assert_eq!(hint.as_deref(), Some("`schedule` belongs under mirror"));
+        assert_eq!(for_key("frobnicate", &ROOT), None);
+    }
+}
