@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use syncd_config::Digest;
 
+use super::verify::Inventory;
 use crate::report::Verified;
 
 /// How long a proof at a foreign registry stands: others may write there, and collect garbage.
@@ -35,21 +36,8 @@ pub struct Receipt {
     pub when: Timestamp,
     /// How.
     pub verified: Verified,
-    /// All manifests below the root and the root itself.
-    pub manifests: Vec<Digest>,
-    /// All blobs, with their sizes.
-    pub blobs: Vec<Piece>,
-}
-
-/// A blob of a receipt.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Piece {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size.
-    pub size: u64,
-    /// The way to it, for messages.
-    pub path: String,
+    /// All its parts: the next look needs no manifest from anywhere.
+    pub inventory: Inventory,
 }
 
 impl Receipt {
@@ -61,6 +49,7 @@ impl Receipt {
         digest: Digest,
         when: Timestamp,
         verified: Verified,
+        inventory: Inventory,
     ) -> Self {
         Self {
             version: VERSION,
@@ -69,15 +58,18 @@ impl Receipt {
             digest,
             when,
             verified,
-            manifests: Vec::new(),
-            blobs: Vec::new(),
+            inventory,
         }
     }
 
     /// Whether the receipt speaks for `digest` at `destination`, whatever its age.
     #[must_use]
     pub fn is_about(&self, digest: &Digest, destination: &str) -> bool {
-        self.version == VERSION && self.digest == *digest && self.destination == destination
+        let root = self.inventory.manifests.last();
+        self.version == VERSION
+            && self.digest == *digest
+            && self.destination == destination
+            && root.is_some_and(|root| root.digest == *digest)
     }
 
     /// Whether the proof is younger than `max_age`. One from the future is none: a clock was wrong.
@@ -150,16 +142,24 @@ impl Receipts {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verify::Part;
     use super::*;
 
     fn receipt(destination: &str) -> Receipt {
         let when = "2026-05-01T10:00:00Z".parse().unwrap();
+        let mut inventory = Inventory::default();
+        inventory.manifests.push(Part {
+            digest: Digest::sha256(b"x"),
+            size: 1,
+            path: "1".to_owned(),
+        });
         Receipt::new(
             destination.to_owned(),
             "quay.io/a/b:1".to_owned(),
             Digest::sha256(b"x"),
             when,
             Verified::Touched,
+            inventory,
         )
     }
 
@@ -209,6 +209,12 @@ mod tests {
         assert!(receipt.is_about(&Digest::sha256(b"x"), "h/a:1"));
         assert!(!receipt.is_about(&Digest::sha256(b"y"), "h/a:1"));
         assert!(!receipt.is_about(&Digest::sha256(b"x"), "h/a:2"));
+        let mut empty = receipt.clone();
+        empty.inventory = Inventory::default();
+        assert!(
+            !empty.is_about(&Digest::sha256(b"x"), "h/a:1"),
+            "it lists no parts"
+        );
         for (now, fresh) in [
             ("2026-05-01T09:59:59Z", false),
             ("2026-05-01T10:00:00Z", true),

@@ -133,6 +133,7 @@ pub(crate) fn pin_needs_no_source(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::verify::{Inventory, Part};
     use crate::report::Verified;
 
     const PLACE: &str = "h.example/a:1";
@@ -156,12 +157,21 @@ mod tests {
 
     fn receipt(of: &str, place: &str, hours_ago: i64) -> Receipt {
         let when = now() - jiff::SignedDuration::from_hours(hours_ago);
+        let inventory = Inventory {
+            manifests: vec![Part {
+                digest: digest(of),
+                size: 1,
+                path: "1".to_owned(),
+            }],
+            blobs: Vec::new(),
+        };
         Receipt::new(
             place.to_owned(),
             String::new(),
             digest(of),
             when,
             Verified::Touched,
+            inventory,
         )
     }
 

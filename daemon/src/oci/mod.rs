@@ -6,7 +6,10 @@ pub mod graph;
 pub mod http;
 pub mod layout;
 pub mod memory;
+pub mod quirks;
+pub mod remote;
 pub mod store;
+mod upload;
 pub mod walk;
 
 pub use auth::{Credential, CredentialSource};

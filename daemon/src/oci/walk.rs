@@ -352,7 +352,7 @@ impl Found {
     }
 }
 
-fn short(target: &Target) -> String {
+pub(crate) fn short(target: &Target) -> String {
     match target {
         Target::Tag(tag) => tag.to_string(),
         Target::Digest(digest) => short_digest(digest),
