@@ -105,8 +105,8 @@ pub struct Mirror {
 /// Times of crontab in a time zone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// The expression, as written.
-    pub expression: String,
+    /// The times.
+    pub cron: crate::cron::Cron,
     /// The time zone it is read in; UTC by default.
     pub time_zone: jiff::tz::TimeZone,
 }

@@ -7,6 +7,7 @@
 //! Everything here is pure but for reading the configuration file and the files it names.
 
 pub mod config;
+pub mod cron;
 mod decode;
 mod diagnostics;
 pub mod digest;
@@ -26,6 +27,7 @@ pub mod text;
 mod tree;
 
 pub use config::Config;
+pub use cron::Cron;
 pub use digest::Digest;
 pub use error::{LoadError, Problem, Problems};
 pub use host::RegistryHost;

@@ -1,7 +1,5 @@
 //! The key table as a JSON Schema, for editors, and as the reference page of the documentation.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value, json};
 
 use crate::keys::{Key, Kind, Need, ROOT, SECTIONS, Section, Text};
@@ -98,8 +96,7 @@ pub fn reference_page() -> String {
 }
 
 fn write_section(page: &mut String, title: &str, section: &Section) {
-    // Writing to a String cannot fail.
-    let _: std::fmt::Result = write!(page, "\n## {title}\n\n{}\n\n", section.doc);
+    page.push_str(&format!("\n## {title}\n\n{}\n\n", section.doc));
     page.push_str("| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
     for key in section.keys {
         let default = match key.need {
@@ -109,7 +106,7 @@ fn write_section(page: &mut String, title: &str, section: &Section) {
             Need::Default(default) => format!("`{default}`"),
         };
         let (name, value) = (key.name, value_text(key.kind).replace('|', "\\|"));
-        let _: std::fmt::Result = writeln!(page, "| `{name}` | {value} | {default} | {} |", key.doc);
+        page.push_str(&format!("| `{name}` | {value} | {default} | {} |\n", key.doc));
     }
 }
 

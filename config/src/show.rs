@@ -14,7 +14,7 @@ use crate::keys::API_VERSION;
 pub fn show(config: &Config) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _: fmt::Result = write_config(&mut out, config);
+    write_config(&mut out, config).unwrap_or_default();
     out
 }
 
@@ -38,10 +38,10 @@ fn quoted(text: &str) -> String {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             c if c.is_ascii_control() => {
-                let _: fmt::Result = write!(out, "\\x{:02x}", u32::from(c));
+                out.push_str(&format!("\\x{:02x}", u32::from(c)));
             }
             c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                let _: fmt::Result = write!(out, "\\u{:04x}", u32::from(c));
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             c => out.push(c),
         }
@@ -144,7 +144,7 @@ fn write_mirror(out: &mut String, mirror: &Mirror) -> fmt::Result {
     writeln!(out, "mirror:")?;
     if let Some(schedule) = schedule {
         let zone = schedule.time_zone.iana_name().unwrap_or("UTC");
-        writeln!(out, "  schedule: {}", quoted(&schedule.expression))?;
+        writeln!(out, "  schedule: {}", quoted(schedule.cron.as_str()))?;
         writeln!(out, "  timeZone: {}", quoted(zone))?;
     }
     let destination = match destination {

@@ -1,5 +1,7 @@
 //! Whole configuration files: what is said about wrong ones, and what right ones mean.
 
+#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
 use std::path::Path;
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Destination, ImageRule, Mirror, MirrorName, Schedule, Source};
+use crate::cron::{Cron, CronError};
 use crate::host::RegistryHost;
 use crate::keys::IMAGE;
 use crate::reference::{Reference, ReferenceError, Repository, Tag, Target, looks_like_host};
@@ -63,7 +64,7 @@ pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> MirrorRead {
 }
 
 fn schedule(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Schedule> {
-    let expression = fields.text(walk, "schedule");
+    let cron = cron(walk, fields);
     let zone = fields.text(walk, "timeZone");
     if let Some(zone) = zone.as_ref().filter(|_| fields.take(walk, "schedule").is_none()) {
         walk.diagnostics.warn(
@@ -77,9 +78,27 @@ fn schedule(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Schedule> {
         None => Some(jiff::tz::TimeZone::UTC),
     };
     Some(Schedule {
-        expression: expression?.value.to_owned(),
+        cron: cron?,
         time_zone: time_zone?,
     })
+}
+
+fn cron(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Cron> {
+    let text = fields.text(walk, "schedule")?;
+    match text.value.parse() {
+        Ok(cron) => Some(cron),
+        Err(error) => {
+            let hint = match error {
+                CronError::Count(6) => Some("crontab has no field for seconds"),
+                CronError::Count(_) => Some("such as \"30 2 * * *\": at 02:30, every day"),
+                _ => None,
+            };
+            walk.diagnostics
+                .error(text.span, &text.path, format!("`schedule`: {error}"))
+                .hint_opt(hint);
+            None
+        }
+    }
 }
 
 fn time_zone(walk: &mut Walk<'_>, text: &Read<&str>) -> Option<jiff::tz::TimeZone> {
