@@ -1,6 +1,8 @@
 //! The registry base: everything that speaks distribution-spec or holds images.
 
 pub mod auth;
+#[doc(hidden)]
+pub mod conformance;
 pub mod error;
 pub mod graph;
 pub mod http;
