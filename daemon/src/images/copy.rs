@@ -355,3 +355,7 @@ fn unhealed(first: &Flaw, flaws: &[Flaw]) -> ImageFault {
     fault.source = Some(words.into());
     fault
 }
+
+#[cfg(test)]
+#[path = "copy_tests.rs"]
+mod tests;

@@ -8,4 +8,6 @@ pub mod place;
 pub mod progress;
 pub mod receipt;
 mod resume;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod verify;
