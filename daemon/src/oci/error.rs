@@ -182,6 +182,28 @@ impl RegistryError {
         self
     }
 
+    /// With the HTTP status.
+    #[must_use]
+    pub fn status(mut self, status: http::StatusCode) -> Self {
+        self.status = Some(status.as_u16());
+        self
+    }
+
+    /// The same error once more, for the others that waited for the same thing. The cause is
+    /// left out.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self {
+            kind: self.kind,
+            place: self.place.clone(),
+            operation: self.operation.clone(),
+            status: self.status,
+            detail: self.detail.clone(),
+            retry_after: self.retry_after,
+            source: None,
+        }
+    }
+
     /// With the cause below.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -1,18 +1,28 @@
 //! The registry base: everything that speaks distribution-spec or holds images.
 
 pub mod auth;
+mod challenge;
 #[doc(hidden)]
 pub mod conformance;
+pub mod credentials;
 pub mod error;
+mod exchange;
 pub mod graph;
 pub mod http;
 pub mod layout;
+mod limit;
+mod login;
 pub mod memory;
+mod origin;
 pub mod quirks;
+mod refusal;
 pub mod remote;
+mod retry;
 pub mod store;
+mod token;
 mod upload;
 pub mod walk;
+mod wire;
 
 pub use auth::{Credential, CredentialSource};
 pub use error::{ErrorKind, RegistryError};

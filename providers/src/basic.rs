@@ -1,0 +1,211 @@
+//! A user whose password is in a file. The file is read again when it changes (a mounted secret
+//! is swapped by a symbolic link, so its inode changes), and never kept when it went away.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use syncd_config::Secret;
+use thiserror::Error;
+
+/// A longer password file is a mistake.
+const LONGEST: u64 = 64 * 1024;
+
+/// Why the password cannot be had.
+#[derive(Debug, Error)]
+pub enum BasicError {
+    /// The file cannot be read.
+    #[error("failed to read the password file {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nothing in the file.
+    #[error("the password file {path} is empty")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no text of one line.
+    #[error("the password file {path} holds no password: {what}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What it holds instead.
+        what: &'static str,
+    },
+}
+
+/// A user whose password is in a file.
+pub struct Basic {
+    username: String,
+    path: PathBuf,
+    read: Mutex<Option<(Stamp, Secret)>>,
+}
+
+/// What changes when a file changes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Basic {
+    /// A user with its password file, which is not read yet.
+    pub fn new(username: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            username: username.into(),
+            path: path.into(),
+            read: Mutex::new(None),
+        }
+    }
+
+    /// The user.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The password as it stands in the file now, without a final line break.
+    ///
+    /// # Errors
+    /// The file is missing, empty, too long or no text of one line.
+    pub fn password(&self) -> Result<Secret, BasicError> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = Stamp::of(&std::fs::metadata(&self.path).map_err(|source| self.failed(source))?);
+        if let Some((known, password)) = &*read
+            && *known == stamp
+        {
+            return Ok(password.clone());
+        }
+        *read = None;
+        let (stamp, password) = self.read_file()?;
+        *read = Some((stamp, password.clone()));
+        Ok(password)
+    }
+
+    /// Forgets what was read, so that the file is read at the next call.
+    pub fn forget(&self) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn failed(&self, source: io::Error) -> BasicError {
+        BasicError::Read {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    fn read_file(&self) -> Result<(Stamp, Secret), BasicError> {
+        use io::Read as _;
+        let unusable = |what| BasicError::Unusable {
+            path: self.path.clone(),
+            what,
+        };
+        let file = std::fs::File::open(&self.path).map_err(|source| self.failed(source))?;
+        let stamp = Stamp::of(&file.metadata().map_err(|source| self.failed(source))?);
+        let mut bytes = zeroize::Zeroizing::new(Vec::new());
+        file.take(LONGEST + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| self.failed(source))?;
+        if bytes.len() as u64 > LONGEST {
+            return Err(unusable("it is longer than 64 KiB"));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            return Err(BasicError::Empty {
+                path: self.path.clone(),
+            });
+        }
+        if line.contains(char::is_control) {
+            return Err(unusable("it has several lines or control characters"));
+        }
+        Ok((stamp, Secret::new(line)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Basic;
+
+    #[test]
+    fn reads_what_is_there_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        let basic = Basic::new("bot", &path);
+        let text = |basic: &Basic| basic.password().map(|p| p.expose().to_owned());
+        fs::write(&path, "one\n").unwrap();
+        assert_eq!(text(&basic).unwrap(), "one");
+        assert_eq!(text(&basic).unwrap(), "one");
+        // Same length, swapped in by rename as mounted secrets are.
+        let other = dir.path().join("other");
+        fs::write(&other, "two\n").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_eq!(text(&basic).unwrap(), "two");
+        fs::write(&path, "three\r\n").unwrap();
+        assert_eq!(text(&basic).unwrap(), "three");
+        fs::write(&path, " a b \n").unwrap();
+        assert_eq!(text(&basic).unwrap(), " a b ");
+        fs::remove_file(&path).unwrap();
+        let error = text(&basic).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("failed to read the password file {}", path.display())
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        for (content, expected) in [
+            (&b""[..], "is empty"),
+            (b"\n", "is empty"),
+            (b"\r\n", "is empty"),
+            (
+                b"S3CRET\nmore\n",
+                "holds no password: it has several lines or control characters",
+            ),
+            (
+                b"S3CRET\n\n",
+                "holds no password: it has several lines or control characters",
+            ),
+            (b"S3CRET\xff", "holds no password: it is not UTF-8 text"),
+            (&[b'a'; 70_000], "holds no password: it is longer than 64 KiB"),
+        ] {
+            fs::write(&path, content).unwrap();
+            let error = Basic::new("bot", &path).password().unwrap_err().to_string();
+            assert_eq!(error, format!("the password file {} {expected}", path.display()));
+        }
+    }
+}
