@@ -10,7 +10,8 @@ pub const DOCKER_HUB: &str = "docker.io";
 
 /// A registry's `host[:port]` as written in image references.
 ///
-/// Guarantees: lower case; a DNS name, an IPv4 address or a bracketed IPv6 address;
+/// Guarantees: lower case; a DNS name, an IPv4 address or a bracketed IPv6 address in its
+/// canonical form (RFC 5952), so that equal hosts are equal texts;
 /// `index.docker.io`, `registry-1.docker.io` and `registry.hub.docker.com` are [`DOCKER_HUB`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegistryHost(Box<str>);
@@ -110,15 +111,15 @@ impl FromStr for RegistryHost {
         if name.len() > 253 {
             return Err(HostError::Length);
         }
-        if !is_address(name) && !is_dns_name(name) {
-            return Err(HostError::Name);
-        }
-        let host = text.to_ascii_lowercase();
-        let host = match host.as_str() {
-            "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => DOCKER_HUB.to_owned(),
-            _ => host,
+        let name = canonical(name).ok_or(HostError::Name)?;
+        let host = match port {
+            Some(port) => format!("{name}:{port}"),
+            None => name,
         };
-        Ok(Self(host.into()))
+        Ok(match host.as_str() {
+            "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => Self(DOCKER_HUB.into()),
+            _ => Self(host.into()),
+        })
     }
 }
 
@@ -138,14 +139,19 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn is_address(name: &str) -> bool {
-    match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => name.parse::<std::net::Ipv4Addr>().is_ok(),
+/// The one way to write a host; `None` when it is none.
+fn canonical(name: &str) -> Option<String> {
+    if let Some(inner) = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+        return inner
+            .parse::<std::net::Ipv6Addr>()
+            .ok()
+            .map(|ip| format!("[{ip}]"));
     }
+    (name.parse::<std::net::Ipv4Addr>().is_ok() || is_dns_name(name)).then(|| name.to_ascii_lowercase())
 }
 
-/// RFC 1123 labels. An all-numeric last label is refused: resolvers read it as an address.
+/// RFC 1123 labels. A last label that is a number, `0x` ones too, is refused: resolvers and URLs
+/// read such a name as an address (URL standard, "ends in a number").
 fn is_dns_name(name: &str) -> bool {
     let labels = || name.split('.');
     labels().all(|label| {
@@ -153,9 +159,13 @@ fn is_dns_name(name: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    }) && labels()
-        .next_back()
-        .is_some_and(|last| !last.bytes().all(|b| b.is_ascii_digit()))
+    }) && labels().next_back().is_some_and(|last| !is_number(last))
+}
+
+fn is_number(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
+    label.bytes().all(|b| b.is_ascii_digit())
+        || hex.is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 impl fmt::Display for RegistryHost {

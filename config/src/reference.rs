@@ -39,6 +39,9 @@ pub enum ReferenceError {
     /// `https://`, `docker://` and the like.
     #[error("an image reference has no scheme: write host/path:tag")]
     Scheme,
+    /// `user:password@host/…`.
+    #[error("an image reference holds no user and no password")]
+    UserInfo,
     /// The host part is wrong.
     #[error("the registry host of the image reference is wrong: {0}")]
     Host(HostError),
@@ -180,6 +183,7 @@ impl FromStr for Reference {
             return Err(ReferenceError::Scheme);
         }
         let (rest, digest) = match text.split_once('@') {
+            Some((_, after)) if after.contains('/') => return Err(ReferenceError::UserInfo),
             Some((rest, digest)) => (rest, Some(digest.parse().map_err(ReferenceError::Digest)?)),
             None => (text, None),
         };
@@ -204,8 +208,8 @@ impl FromStr for Reference {
     }
 }
 
-/// The first component is a host when it has a dot or a colon, is `localhost`, or has upper case
-/// letters (distribution/reference, `splitDockerDomain`).
+/// The first component is a host when it has a dot or a colon, or is `localhost`
+/// (distribution/reference, `splitDockerDomain`).
 fn split_host(text: &str) -> (Option<&str>, &str) {
     match text.split_once('/') {
         Some((first, rest)) if looks_like_host(first) => (Some(first), rest),
@@ -214,9 +218,12 @@ fn split_host(text: &str) -> (Option<&str>, &str) {
 }
 
 /// Whether the first component of a path is meant as a registry host.
+///
+/// Docker also takes a single word with upper case letters (`MyHost/app`) for one. Hosts are lower
+/// case here, and `myhost/app` is another image, on Docker Hub: such a word is refused instead.
 #[must_use]
 pub fn looks_like_host(first: &str) -> bool {
-    first.contains(['.', ':']) || first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase())
+    first.contains(['.', ':']) || first.eq_ignore_ascii_case("localhost")
 }
 
 macro_rules! text_type {
