@@ -1,5 +1,7 @@
 //! Why an image does not pull.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// `syncd diagnose -o json`.
@@ -93,33 +95,87 @@ pub struct Fix {
     pub destructive: bool,
 }
 
-/// The closed list of causes, by their names in JSON and in `syncd explain`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each is described by its runbook page")]
-pub enum Cause {
-    None,
-    Unknown,
-    RepoNotFound,
-    TagNotFound,
-    PlatformMismatch,
-    UnsupportedManifest,
-    InvalidReference,
-    AuthMissing,
-    AuthWrongCredentials,
-    PermissionDenied,
-    RateLimited,
-    RegistryError,
-    MirrorFault,
-    DnsFailure,
-    NetworkTimeout,
-    NetworkUnreachable,
-    ConnectionRefused,
-    ConnectionReset,
-    ProxyError,
-    TlsUnknownCa,
-    TlsHostnameMismatch,
-    TlsCertTime,
-    TlsHttpMismatch,
-    ContentCorrupt,
+/// Declares the closed list once: the enum, its names and the list of all.
+macro_rules! causes {
+    ($($variant:ident = $slug:literal),* $(,)?) => {
+        /// The closed list of causes, by their names in JSON and in `syncd explain`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[allow(missing_docs, reason = "each is described in the reference page of causes")]
+        pub enum Cause {
+            $(#[serde(rename = $slug)] $variant),*
+        }
+
+        impl Cause {
+            /// All of them, in the order of the reference page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in JSON, on the command line and in the reference page.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $slug),*
+                }
+            }
+        }
+    };
+}
+
+causes! {
+    None = "none",
+    Unknown = "unknown",
+    RepoNotFound = "repo_not_found",
+    TagNotFound = "tag_not_found",
+    PlatformMismatch = "platform_mismatch",
+    UnsupportedManifest = "unsupported_manifest",
+    InvalidReference = "invalid_reference",
+    AuthMissing = "auth_missing",
+    AuthWrongCredentials = "auth_wrong_credentials",
+    AuthTokenExpired = "auth_token_expired",
+    PermissionDenied = "permission_denied",
+    BlockedByPolicy = "blocked_by_policy",
+    RateLimited = "rate_limited",
+    RegistryError = "registry_error",
+    MirrorFault = "mirror_fault",
+    DnsFailure = "dns_failure",
+    NetworkTimeout = "network_timeout",
+    NetworkUnreachable = "network_unreachable",
+    ConnectionRefused = "connection_refused",
+    ConnectionReset = "connection_reset",
+    ProxyError = "proxy_error",
+    TlsUnknownCa = "tls_unknown_ca",
+    TlsHostnameMismatch = "tls_hostname_mismatch",
+    TlsCertTime = "tls_cert_time",
+    TlsHttpMismatch = "tls_http_mismatch",
+    ContentCorrupt = "content_corrupt",
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Confidence {
+    /// The name in JSON and in texts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Certain => "certain",
+        }
+    }
+}
+
+impl CheckStatus {
+    /// The name in JSON and in texts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        }
+    }
 }
