@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     pub(crate) manifest: Option<Result<ManifestFacts, Fault>>,
     /// The repository's tags; asked for only when the manifest is not there.
     pub(crate) tags: Option<Result<Tags, Fault>>,
+    /// Repositories that are known to be at this registry, for "did you mean".
+    pub(crate) neighbours: Vec<String>,
     /// The image chosen for the platform.
     pub(crate) image: Option<Result<ImageFacts, Fault>>,
     /// The blobs that were touched.
@@ -63,6 +65,8 @@ pub(crate) struct Route {
     pub(crate) extra_ca: bool,
     /// Whether this is the registry embedded in this configuration's own daemon.
     pub(crate) own: bool,
+    /// Where the embedded registry of this configuration listens.
+    pub(crate) embedded: Option<SocketAddr>,
 }
 
 /// A failure as plain values.
@@ -112,8 +116,6 @@ pub(crate) struct Api {
 pub(crate) struct ManifestFacts {
     /// Its digest.
     pub(crate) digest: String,
-    /// Its media type.
-    pub(crate) media_type: String,
     /// Its platforms, when it is an index; `None` for a single image.
     pub(crate) platforms: Option<Vec<Platform>>,
     /// Whether HEAD failed although GET works.
@@ -125,8 +127,6 @@ pub(crate) struct ManifestFacts {
 pub(crate) struct Tags {
     /// The names, as many as one answer held.
     pub(crate) names: Vec<String>,
-    /// Whether there are more.
-    pub(crate) more: bool,
 }
 
 /// The image that a node of the platform would run.
@@ -136,8 +136,6 @@ pub(crate) struct ImageFacts {
     pub(crate) platform: Option<Platform>,
     /// Whether that is the platform asked for, or one a node takes in its place.
     pub(crate) fits: Fits,
-    /// How many layers it has.
-    pub(crate) layers: usize,
 }
 
 /// How well an image fits a platform.
@@ -216,6 +214,7 @@ impl Facts {
             login: None,
             manifest: None,
             tags: None,
+            neighbours: Vec::new(),
             image: None,
             blobs: None,
             mirror: MirrorFacts::NotAsked("the image was not reached".to_owned()),
