@@ -12,8 +12,8 @@
 //! - [`control`]: the socket by which a command asks the running daemon.
 //! - [`telemetry`]: logs for people and for programs.
 
-pub mod control;
 pub mod cli;
+pub mod control;
 pub mod diagnose;
 pub mod images;
 pub mod mirror;

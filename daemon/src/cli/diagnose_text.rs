@@ -21,7 +21,12 @@ pub fn text(report: &DiagnoseReport, width: usize) -> String {
         wrap(&mut lines, "", "", &also, width);
     }
     lines.push(String::new());
-    let widest = report.checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
+    let widest = report
+        .checks
+        .iter()
+        .map(|check| check.id.len())
+        .max()
+        .unwrap_or(0);
     for check in &report.checks {
         line_of(&mut lines, check, widest, width);
     }
@@ -44,10 +49,26 @@ fn line_of(lines: &mut Vec<String>, check: &Check, widest: usize, width: usize) 
     };
     let head = format!("  {word}  {:widest$}  ", check.id);
     let rest = " ".repeat(head.chars().count());
-    wrap(lines, &head, &rest, &check.detail, width);
+    wrap(lines, &head, &rest, &shortened(&check.detail), width);
     if check.status == CheckStatus::Warn && !check.hint.is_empty() {
         wrap(lines, &rest, &rest, &check.hint, width);
     }
+}
+
+/// With each digest cut to its first twelve digits: whole ones are in the JSON form.
+fn shortened(detail: &str) -> String {
+    let words = detail.split(' ').map(|word| {
+        let bare = word.trim_end_matches([',', '.', ':', ';']);
+        match bare.strip_prefix("sha256:") {
+            Some(hex) if hex.len() == 64 => format!(
+                "sha256:{}…{}",
+                hex.get(..12).unwrap_or_default(),
+                word.get(bare.len()..).unwrap_or_default()
+            ),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn fix_of(lines: &mut Vec<String>, n: usize, fix: &Fix, width: usize) {
@@ -116,6 +137,9 @@ mod tests {
     fn a_broken_command_can_be_pasted() {
         let mut lines = Vec::new();
         broken(&mut lines, "  ", "curl --first one --second two", 20);
-        assert_eq!(lines, ["  $ curl --first \\", "      one \\", "      --second two"]);
+        assert_eq!(
+            lines,
+            ["  $ curl --first \\", "      one --second \\", "      two"]
+        );
     }
 }

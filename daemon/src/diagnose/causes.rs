@@ -415,7 +415,13 @@ mod tests {
     #[test]
     fn nothing_advises_to_switch_verification_off() {
         let page = page().to_lowercase();
-        for word in ["insecure", "skip_verify", "skip verification", "disable tls", "docker login"] {
+        for word in [
+            "insecure",
+            "skip_verify",
+            "skip verification",
+            "disable tls",
+            "docker login",
+        ] {
             assert!(!page.contains(word), "{word}");
         }
     }

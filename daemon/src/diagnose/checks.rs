@@ -295,9 +295,9 @@ fn auth(facts: &Facts) -> Judged {
         return Judged::skip("not looked at");
     };
     match (login, &route.entry) {
-        (Ok(()), Some(entry)) if facts.open() => {
-            Judged::pass(format!("not asked for at /v2/; there is entry `{entry}` if it is"))
-        }
+        (Ok(()), Some(entry)) if facts.open() => Judged::pass(format!(
+            "not asked for at /v2/; there is entry `{entry}` if it is"
+        )),
         (Ok(()), None) if facts.open() => Judged::pass("none asked for at /v2/"),
         (Ok(()), Some(entry)) => Judged::pass(format!("registries entry `{entry}` was accepted")),
         (Ok(()), None) => Judged::pass("without a credential; an anonymous token was given"),
@@ -344,8 +344,12 @@ fn manifest(facts: &Facts) -> Judged {
 
 fn describe(found: &ManifestFacts) -> String {
     match &found.platforms {
-        Some(platforms) => format!("{}, an index of {}", found.digest, counted(platforms.len(), "image")),
-        None => format!("{}, a single manifest", found.digest),
+        Some(platforms) => format!(
+            "an index of {}, {}",
+            counted(platforms.len(), "image"),
+            found.digest
+        ),
+        None => format!("a single manifest, {}", found.digest),
     }
 }
 

@@ -168,9 +168,17 @@ fn denied(fault: &Fault, around: Around<'_>) -> Row {
     } else if says_policy(fault) {
         (Cause::BlockedByPolicy, Likely, &[Cause::PermissionDenied])
     } else if around.anonymous && fault.has_code() {
-        (Cause::AuthMissing, Likely, &[Cause::RepoNotFound, Cause::BlockedByPolicy])
+        (
+            Cause::AuthMissing,
+            Likely,
+            &[Cause::RepoNotFound, Cause::BlockedByPolicy],
+        )
     } else if around.anonymous {
-        (Cause::BlockedByPolicy, Possible, &[Cause::AuthMissing, Cause::ProxyError])
+        (
+            Cause::BlockedByPolicy,
+            Possible,
+            &[Cause::AuthMissing, Cause::ProxyError],
+        )
     } else if fault.has_code() {
         (
             Cause::PermissionDenied,

@@ -46,10 +46,9 @@ pub(crate) fn fixes(finding: &Finding, facts: &Facts) -> Vec<Fix> {
         Cause::RateLimited => rate(facts),
         Cause::MirrorFault => vec![run("Mirror the image again.", "syncd sync mirror")],
         Cause::ConnectionRefused => refused(facts, reference),
-        Cause::TlsUnknownCa
-        | Cause::TlsHostnameMismatch
-        | Cause::TlsCertTime
-        | Cause::TlsHttpMismatch => tls(finding.cause, facts, reference),
+        Cause::TlsUnknownCa | Cause::TlsHostnameMismatch | Cause::TlsCertTime | Cause::TlsHttpMismatch => {
+            tls(finding.cause, facts, reference)
+        }
         _ => network(finding, facts),
     };
     if finding.cause != Cause::None && finding.cause != Cause::MirrorFault {
@@ -65,14 +64,20 @@ fn remedies(cause: Cause) -> Vec<Fix> {
 fn invalid(asked: &str) -> Vec<Fix> {
     let mut out = remedies(Cause::InvalidReference);
     if asked.contains("${") || asked.contains("$(") || asked.contains("{{") {
-        out.insert(0, say("A variable in it was never filled in: look at the template it comes from."));
+        out.insert(
+            0,
+            say("A variable in it was never filled in: look at the template it comes from."),
+        );
     }
     let lower = asked.to_lowercase();
     let lower = lower.split_once("://").map_or(lower.as_str(), |(_, rest)| rest);
     if let Ok(reference) = lower.parse::<Reference>() {
         out.insert(
             0,
-            run(format!("Did you mean {reference}?"), format!("syncd diagnose {reference}")),
+            run(
+                format!("Did you mean {reference}?"),
+                format!("syncd diagnose {reference}"),
+            ),
         );
     }
     out
@@ -158,7 +163,9 @@ fn repo_not_found(finding: &Finding, facts: &Facts, reference: &Reference) -> Ve
         .filter(|name| name.parse::<syncd_config::Repository>().is_ok())
         .map(|name| did_you_mean(reference, name, tag))
         .collect();
-    out.push(say("Compare the name letter by letter with the registry's own list."));
+    out.push(say(
+        "Compare the name letter by letter with the registry's own list.",
+    ));
     if reference.host.is_docker_hub() && !facts.asked.contains("docker.io") {
         out.push(say(
             "No registry host was given, so Docker Hub was asked: write the host in front, if the image \
@@ -182,9 +189,9 @@ fn repo_not_found(finding: &Finding, facts: &Facts, reference: &Reference) -> Ve
 
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 fn platform(facts: &Facts, reference: &Reference) -> Vec<Fix> {
@@ -216,9 +223,7 @@ fn login(reference: &Reference) -> Vec<Fix> {
     let key = reference.host.auth_keys().into_iter().next().unwrap_or_default();
     vec![
         run(
-            format!(
-                "Give the pod an imagePullSecret made from a docker config.json with the key `{key}`."
-            ),
+            format!("Give the pod an imagePullSecret made from a docker config.json with the key `{key}`."),
             "kubectl create secret generic pull-secret --type=kubernetes.io/dockerconfigjson \
              --from-file=.dockerconfigjson=config.json",
         ),
@@ -328,7 +333,10 @@ fn tls(cause: Cause, facts: &Facts, reference: &Reference) -> Vec<Fix> {
             ),
         ],
         Cause::TlsCertTime => vec![
-            run("Compare this machine's clock with the certificate's times.", "date -u"),
+            run(
+                "Compare this machine's clock with the certificate's times.",
+                "date -u",
+            ),
             say("Renew the certificate on the registry."),
         ],
         Cause::TlsHttpMismatch if route.plain_http => vec![say(format!(

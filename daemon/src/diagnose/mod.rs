@@ -64,7 +64,11 @@ impl Default for DiagnoseOptions {
 #[must_use]
 pub fn this_platform() -> Platform {
     // Images for other systems than these two run on a Linux machine in between.
-    let os = if std::env::consts::OS == "windows" { "windows" } else { "linux" };
+    let os = if std::env::consts::OS == "windows" {
+        "windows"
+    } else {
+        "linux"
+    };
     Platform {
         os: os.to_owned(),
         architecture: std::env::consts::ARCH.to_owned(),

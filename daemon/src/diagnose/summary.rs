@@ -25,7 +25,10 @@ fn about_image(finding: &Finding, facts: &Facts, reference: &Reference) -> Strin
     let sure = finding.confidence == Confidence::Certain;
     match finding.cause {
         Cause::None => well(facts, reference),
-        Cause::Unknown => format!("The questions stopped on this side: {}.", trimmed(&finding.evidence)),
+        Cause::Unknown => format!(
+            "The questions stopped on this side: {}.",
+            trimmed(&finding.evidence)
+        ),
         Cause::RepoNotFound if sure => format!("{at} has no repository {repository}."),
         Cause::RepoNotFound if facts.anonymous() => {
             format!("{at} shows no repository {repository} to a caller without a credential.")

@@ -90,30 +90,138 @@ fn every_class_has_a_cause() {
 fn words_and_status_decide_between_causes() {
     let mut table = String::new();
     for (host, kind, status, words, anonymous, step) in [
-        ("docker.io", ErrorKind::LoginRequired, 401, "UNAUTHORIZED: authentication required", true, Step::Manifest),
-        ("quay.io", ErrorKind::LoginRequired, 401, "UNAUTHORIZED: access to the requested resource is not authorized", true, Step::Manifest),
-        ("reg.example", ErrorKind::LoginRequired, 401, "UNAUTHORIZED: authentication required", true, Step::Login),
-        ("reg.example", ErrorKind::CredentialsRejected, 401, "UNAUTHORIZED: bad password", false, Step::Login),
-        ("reg.example", ErrorKind::CredentialsRejected, 401, "UNAUTHORIZED: insufficient scope", false, Step::Manifest),
-        ("123456789012.dkr.ecr.eu-central-1.amazonaws.com", ErrorKind::Denied, 403, "DENIED: Your authorization token has expired. Reauthenticate and try again.", false, Step::Manifest),
-        ("reg.example", ErrorKind::Denied, 403, "DENIED: requested access to the resource is denied", false, Step::Manifest),
-        ("reg.example", ErrorKind::Denied, 403, "DENIED: requested access to the resource is denied", true, Step::Manifest),
+        (
+            "docker.io",
+            ErrorKind::LoginRequired,
+            401,
+            "UNAUTHORIZED: authentication required",
+            true,
+            Step::Manifest,
+        ),
+        (
+            "quay.io",
+            ErrorKind::LoginRequired,
+            401,
+            "UNAUTHORIZED: access to the requested resource is not authorized",
+            true,
+            Step::Manifest,
+        ),
+        (
+            "reg.example",
+            ErrorKind::LoginRequired,
+            401,
+            "UNAUTHORIZED: authentication required",
+            true,
+            Step::Login,
+        ),
+        (
+            "reg.example",
+            ErrorKind::CredentialsRejected,
+            401,
+            "UNAUTHORIZED: bad password",
+            false,
+            Step::Login,
+        ),
+        (
+            "reg.example",
+            ErrorKind::CredentialsRejected,
+            401,
+            "UNAUTHORIZED: insufficient scope",
+            false,
+            Step::Manifest,
+        ),
+        (
+            "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
+            ErrorKind::Denied,
+            403,
+            "DENIED: Your authorization token has expired. Reauthenticate and try again.",
+            false,
+            Step::Manifest,
+        ),
+        (
+            "reg.example",
+            ErrorKind::Denied,
+            403,
+            "DENIED: requested access to the resource is denied",
+            false,
+            Step::Manifest,
+        ),
+        (
+            "reg.example",
+            ErrorKind::Denied,
+            403,
+            "DENIED: requested access to the resource is denied",
+            true,
+            Step::Manifest,
+        ),
         ("reg.example", ErrorKind::Denied, 403, "", true, Step::Manifest),
-        ("reg.example", ErrorKind::Denied, 403, "<html><h1>403</h1></html>", false, Step::Api),
-        ("reg.example", ErrorKind::Denied, 403, "PROJECTPOLICYVIOLATION: current image with 3 vulnerabilities cannot be pulled", false, Step::Manifest),
-        ("reg.example", ErrorKind::TokenEndpoint, 401, "", true, Step::Login),
-        ("reg.example", ErrorKind::TokenEndpoint, 401, "invalid_grant", false, Step::Login),
-        ("reg.example", ErrorKind::TokenEndpoint, 429, "", false, Step::Login),
-        ("reg.example", ErrorKind::TokenEndpoint, 503, "", false, Step::Login),
+        (
+            "reg.example",
+            ErrorKind::Denied,
+            403,
+            "<html><h1>403</h1></html>",
+            false,
+            Step::Api,
+        ),
+        (
+            "reg.example",
+            ErrorKind::Denied,
+            403,
+            "PROJECTPOLICYVIOLATION: current image with 3 vulnerabilities cannot be pulled",
+            false,
+            Step::Manifest,
+        ),
+        (
+            "reg.example",
+            ErrorKind::TokenEndpoint,
+            401,
+            "",
+            true,
+            Step::Login,
+        ),
+        (
+            "reg.example",
+            ErrorKind::TokenEndpoint,
+            401,
+            "invalid_grant",
+            false,
+            Step::Login,
+        ),
+        (
+            "reg.example",
+            ErrorKind::TokenEndpoint,
+            429,
+            "",
+            false,
+            Step::Login,
+        ),
+        (
+            "reg.example",
+            ErrorKind::TokenEndpoint,
+            503,
+            "",
+            false,
+            Step::Login,
+        ),
         ("reg.example", ErrorKind::ConnectionReset, 0, "", false, Step::Tls),
         ("reg.example", ErrorKind::Timeout, 0, "", false, Step::Tcp),
         ("reg.example", ErrorKind::Timeout, 0, "", false, Step::Manifest),
     ] {
         let host = host.parse().unwrap();
-        let around = Around { host: &host, anonymous, proxied: false, step };
+        let around = Around {
+            host: &host,
+            anonymous,
+            proxied: false,
+            step,
+        };
         let finding = cause_of(&fault(kind, (status > 0).then_some(status), words), around);
         let who = if anonymous { "anonymous" } else { "login" };
-        writeln!(table, "{host} {step:?} {who} {status} {words}\n    {}", told(&finding)).unwrap();
+        writeln!(
+            table,
+            "{host} {step:?} {who} {status} {words}\n    {}",
+            told(&finding)
+        )
+        .unwrap();
     }
     insta::assert_snapshot!(table);
 }
@@ -153,7 +261,10 @@ fn good(image: &str, entry: Option<&str>) -> Facts {
     facts.login = Some(Ok(()));
     facts.manifest = Some(Ok(ManifestFacts {
         digest: DIGEST.to_owned(),
-        platforms: Some(vec!["linux/amd64".parse().unwrap(), "linux/arm64".parse().unwrap()]),
+        platforms: Some(vec![
+            "linux/amd64".parse().unwrap(),
+            "linux/arm64".parse().unwrap(),
+        ]),
         head_failed: None,
     }));
     facts.image = Some(Ok(ImageFacts {
@@ -215,16 +326,29 @@ fn a_reference_that_does_not_parse() {
         let report = judge(&Facts::new(asked, "linux/amd64".parse().unwrap()));
         assert_eq!(report.verdict.cause, Cause::InvalidReference);
         assert_eq!(report.fixes[0].command.is_some(), expected, "{:?}", report.fixes);
-        assert!(report.checks.iter().skip(1).all(|check| check.status == CheckStatus::Skip));
+        assert!(
+            report
+                .checks
+                .iter()
+                .skip(1)
+                .all(|check| check.status == CheckStatus::Skip)
+        );
     }
-    let report = judge(&Facts::new("https://Reg.example/App:1", "linux/amd64".parse().unwrap()));
+    let report = judge(&Facts::new(
+        "https://Reg.example/App:1",
+        "linux/amd64".parse().unwrap(),
+    ));
     insta::assert_snapshot!(texts(&report));
 }
 
 #[test]
 fn a_misspelt_tag() {
     let report = spoilt("reg.example/team/app:1.72", Some("reg.example"), |facts| {
-        not_found(facts, ErrorKind::ManifestUnknown, "MANIFEST_UNKNOWN: manifest unknown");
+        not_found(
+            facts,
+            ErrorKind::ManifestUnknown,
+            "MANIFEST_UNKNOWN: manifest unknown",
+        );
         facts.tags = tags(&["1.26", "1.27", "2.0", "latest", "stable", "beta"]);
     });
     assert_eq!(report.verdict.cause, Cause::TagNotFound);
@@ -236,7 +360,11 @@ fn a_misspelt_tag() {
 #[test]
 fn a_misspelt_repository() {
     let report = spoilt("reg.example/team/apq:1", None, |facts| {
-        not_found(facts, ErrorKind::RepositoryUnknown, "NAME_UNKNOWN: no such repository");
+        not_found(
+            facts,
+            ErrorKind::RepositoryUnknown,
+            "NAME_UNKNOWN: no such repository",
+        );
         facts.tags = Some(Err(fault(
             ErrorKind::RepositoryUnknown,
             Some(404),
@@ -258,25 +386,86 @@ fn tag_or_repository() {
     let refuse = |kind, status, words| Some(Err(fault(kind, Some(status), words)));
     let mut table = String::new();
     for (name, open, kind, words, tags) in [
-        ("a tag is missing", true, ErrorKind::ManifestUnknown, manifest_unknown, tags(&["2"])),
-        ("no code, tags there", true, ErrorKind::ManifestUnknown, "", tags(&["2"])),
-        ("the tag is listed", true, ErrorKind::ManifestUnknown, manifest_unknown, tags(&["1"])),
-        ("an open registry knows no such name", true, ErrorKind::ManifestUnknown, manifest_unknown, refuse(ErrorKind::RepositoryUnknown, 404, name_unknown)),
-        ("one with a login knows none", false, ErrorKind::ManifestUnknown, manifest_unknown, refuse(ErrorKind::RepositoryUnknown, 404, name_unknown)),
-        ("no list, manifest unknown", true, ErrorKind::ManifestUnknown, manifest_unknown, refuse(ErrorKind::ManifestUnknown, 404, "")),
-        ("no list, name unknown", true, ErrorKind::RepositoryUnknown, name_unknown, refuse(ErrorKind::Denied, 403, "")),
-        ("no list, no code", true, ErrorKind::ManifestUnknown, "", refuse(ErrorKind::ServerError, 500, "")),
-        ("an empty list", true, ErrorKind::ManifestUnknown, manifest_unknown, tags(&[])),
+        (
+            "a tag is missing",
+            true,
+            ErrorKind::ManifestUnknown,
+            manifest_unknown,
+            tags(&["2"]),
+        ),
+        (
+            "no code, tags there",
+            true,
+            ErrorKind::ManifestUnknown,
+            "",
+            tags(&["2"]),
+        ),
+        (
+            "the tag is listed",
+            true,
+            ErrorKind::ManifestUnknown,
+            manifest_unknown,
+            tags(&["1"]),
+        ),
+        (
+            "an open registry knows no such name",
+            true,
+            ErrorKind::ManifestUnknown,
+            manifest_unknown,
+            refuse(ErrorKind::RepositoryUnknown, 404, name_unknown),
+        ),
+        (
+            "one with a login knows none",
+            false,
+            ErrorKind::ManifestUnknown,
+            manifest_unknown,
+            refuse(ErrorKind::RepositoryUnknown, 404, name_unknown),
+        ),
+        (
+            "no list, manifest unknown",
+            true,
+            ErrorKind::ManifestUnknown,
+            manifest_unknown,
+            refuse(ErrorKind::ManifestUnknown, 404, ""),
+        ),
+        (
+            "no list, name unknown",
+            true,
+            ErrorKind::RepositoryUnknown,
+            name_unknown,
+            refuse(ErrorKind::Denied, 403, ""),
+        ),
+        (
+            "no list, no code",
+            true,
+            ErrorKind::ManifestUnknown,
+            "",
+            refuse(ErrorKind::ServerError, 500, ""),
+        ),
+        (
+            "an empty list",
+            true,
+            ErrorKind::ManifestUnknown,
+            manifest_unknown,
+            tags(&[]),
+        ),
         ("never asked", true, ErrorKind::ManifestUnknown, "", None),
     ] {
         let report = spoilt("reg.example/team/app:1", None, |facts| {
             if open {
-                facts.api = Some(Ok(Api { status: 200, schemes: Vec::new() }));
+                facts.api = Some(Ok(Api {
+                    status: 200,
+                    schemes: Vec::new(),
+                }));
             }
             not_found(facts, kind, words);
             facts.tags = tags;
         });
-        let others: Vec<&str> = report.alternatives.iter().map(|other| other.cause.as_str()).collect();
+        let others: Vec<&str> = report
+            .alternatives
+            .iter()
+            .map(|other| other.cause.as_str())
+            .collect();
         writeln!(
             table,
             "{name:36} {} {} / {}",
@@ -311,10 +500,22 @@ fn a_dead_port() {
 #[test]
 fn two_addresses_that_both_fail() {
     for (kinds, cause) in [
-        ([ErrorKind::Unreachable, ErrorKind::ConnectionRefused], Cause::ConnectionRefused),
-        ([ErrorKind::Unreachable, ErrorKind::Timeout], Cause::NetworkTimeout),
-        ([ErrorKind::Timeout, ErrorKind::ConnectionRefused], Cause::ConnectionRefused),
-        ([ErrorKind::Unreachable, ErrorKind::Unreachable], Cause::NetworkUnreachable),
+        (
+            [ErrorKind::Unreachable, ErrorKind::ConnectionRefused],
+            Cause::ConnectionRefused,
+        ),
+        (
+            [ErrorKind::Unreachable, ErrorKind::Timeout],
+            Cause::NetworkTimeout,
+        ),
+        (
+            [ErrorKind::Timeout, ErrorKind::ConnectionRefused],
+            Cause::ConnectionRefused,
+        ),
+        (
+            [ErrorKind::Unreachable, ErrorKind::Unreachable],
+            Cause::NetworkUnreachable,
+        ),
     ] {
         let report = spoilt("reg.example/app:1", None, |facts| {
             facts.connects = ["[2001:db8::7]:443", "192.0.2.7:443"]
@@ -336,11 +537,21 @@ fn one_address_of_two_fails() {
     let report = spoilt("reg.example/app:1", None, |facts| {
         facts.connects.push(Connect {
             address: "[2001:db8::7]:443".parse().unwrap(),
-            outcome: Err(Fault::new(ErrorKind::Unreachable, "[2001:db8::7]:443", "connect", "no route")),
+            outcome: Err(Fault::new(
+                ErrorKind::Unreachable,
+                "[2001:db8::7]:443",
+                "connect",
+                "no route",
+            )),
         });
     });
     assert_eq!(report.verdict.cause, Cause::None);
-    assert_eq!(report.checks[2].status, CheckStatus::Warn, "{:?}", report.checks[2]);
+    assert_eq!(
+        report.checks[2].status,
+        CheckStatus::Warn,
+        "{:?}",
+        report.checks[2]
+    );
 }
 
 #[test]
@@ -387,7 +598,11 @@ fn no_credential() {
             status: 401,
             schemes: vec!["Basic".to_owned()],
         }));
-        let wanted = fault(ErrorKind::LoginRequired, Some(401), "UNAUTHORIZED: authentication required");
+        let wanted = fault(
+            ErrorKind::LoginRequired,
+            Some(401),
+            "UNAUTHORIZED: authentication required",
+        );
         facts.login = Some(Err(wanted.clone()));
         facts.manifest = Some(Err(wanted));
     });
@@ -424,7 +639,11 @@ fn a_rate_limit() {
     let report = spoilt("docker.io/library/nginx:1", None, |facts| {
         facts.manifest = Some(Err(Fault {
             retry_after: Some(std::time::Duration::from_secs(90)),
-            ..fault(ErrorKind::RateLimited, Some(429), "TOOMANYREQUESTS: You have reached your pull rate limit")
+            ..fault(
+                ErrorKind::RateLimited,
+                Some(429),
+                "TOOMANYREQUESTS: You have reached your pull rate limit",
+            )
         }));
         facts.mirror = MirrorFacts::Present {
             name: "127.0.0.1:5050/docker.io/library/nginx:1".to_owned(),
@@ -439,7 +658,10 @@ fn another_platform() {
     let report = spoilt("reg.example/team/app:1", None, |facts| {
         facts.manifest = Some(Ok(ManifestFacts {
             digest: DIGEST.to_owned(),
-            platforms: Some(vec!["linux/arm64".parse().unwrap(), "linux/s390x".parse().unwrap()]),
+            platforms: Some(vec![
+                "linux/arm64".parse().unwrap(),
+                "linux/s390x".parse().unwrap(),
+            ]),
             head_failed: None,
         }));
         facts.image = Some(Ok(ImageFacts {
