@@ -18,6 +18,8 @@ pub mod quirks;
 mod refusal;
 pub mod remote;
 mod retry;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod store;
 mod token;
 mod upload;

@@ -492,3 +492,7 @@ fn range(text: &str) -> Result<HeaderValue, RegistryError> {
     HeaderValue::from_str(text)
         .map_err(|e| RegistryError::new(ErrorKind::Malformed, "syncd", "write a Range header").caused_by(e))
 }
+
+#[cfg(test)]
+#[path = "remote_tests.rs"]
+mod tests;
