@@ -15,6 +15,7 @@
 //! - [`node`][]: kubelet, containerd, runc
 //! - [`namespace`][]: a namespace of the test's own
 //! - [`proxy`][]: a recorder of what clients send
+//! - [`secrets`][]: unique secrets, looked for in every output
 //! - [`syncd`][]: the program under test
 
 pub mod apiserver;
@@ -27,6 +28,7 @@ pub mod node;
 pub mod process;
 pub mod proxy;
 pub mod registry;
+pub mod secrets;
 pub mod syncd;
 pub mod tools;
 

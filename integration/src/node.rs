@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Node as KubeNode, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, Node as KubeNode, Pod};
 use kube::{Api, Client};
 use serde_json::json;
 use tempfile::TempDir;
@@ -328,19 +328,28 @@ fn program_path(shim: &Path) -> String {
     format!("{folder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 }
 
-/// Waits until a pod's container runs; fails with the namespace's state.
-pub async fn wait_running(client: &Client, namespace: &str, pod: &str) -> Result<()> {
+/// Waits until a pod's container has started (it may have ended well already);
+/// fails with the namespace's state.
+pub async fn wait_started(client: &Client, namespace: &str, pod: &str) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     wait_for(
-        &format!("pod {pod} running"),
+        &format!("the container of pod {pod} started"),
         Duration::from_secs(60),
         async || {
             let seen = pods.get(pod).await.context("read a pod")?;
-            let state = seen.status.and_then(|status| status.container_statuses);
-            let first = state.and_then(|list| list.into_iter().next());
-            Ok(first.and_then(|container| container.state?.running).map(drop))
+            let containers = seen.status.and_then(|status| status.container_statuses);
+            let state = containers.and_then(|list| list.into_iter().next()?.state);
+            Ok(state.filter(has_started).map(drop))
         },
         async || dump(client, namespace).await,
     )
     .await
+}
+
+fn has_started(state: &ContainerState) -> bool {
+    state.running.is_some()
+        || state
+            .terminated
+            .as_ref()
+            .is_some_and(|ended| ended.exit_code == 0)
 }

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::error::{Context, Result};
 use crate::http::get;
-use crate::process::{Server, free_port, outcome};
+use crate::process::{Server, free_port, outcome, wait_for};
+use crate::registry::crane;
 use crate::tools::{Tools, repository};
 
 /// A folder with a config, and commands that use it.
@@ -84,6 +85,11 @@ impl Setup {
         Ok(command)
     }
 
+    /// A `crane` command with this login at the embedded registry.
+    pub fn crane(&self, login: Option<(&str, &str)>, arguments: &[&str]) -> Result<Command> {
+        crane(self.folder(), &self.registry, login, None, arguments)
+    }
+
     /// Runs a command to its end; its output and everything it wrote.
     pub fn run(&self, arguments: &[&str]) -> Result<(Output, String)> {
         outcome(&mut self.command(arguments)?)
@@ -101,6 +107,24 @@ impl Setup {
             })
             .await?;
         Ok(Syncd { server, setup: self })
+    }
+}
+
+impl Syncd {
+    /// Waits until the embedded registry holds an image, as `crane` sees it.
+    pub async fn wait_image(&self, name: &str, login: Option<(&str, &str)>) -> Result<String> {
+        let image = format!("{}/{name}", self.setup.registry);
+        wait_for(
+            &format!("{image} in the embedded registry"),
+            Duration::from_secs(60),
+            async || {
+                let mut crane = self.setup.crane(login, &["digest", &image])?;
+                let (output, text) = outcome(&mut crane)?;
+                Ok(output.status.success().then(|| text.trim().to_owned()))
+            },
+            async || self.server.log_tail(),
+        )
+        .await
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use kube::Api;
 use kube::api::PostParams;
 use syncd_integration::image::{Image, write_layout};
-use syncd_integration::node::wait_running;
+use syncd_integration::node::wait_started;
 use syncd_integration::process::{outcome, run};
 use syncd_integration::{
     Apiserver, Error, Node, Recorder, Registry, RegistryOptions, Result, Tools, with_temp_ns,
@@ -119,7 +119,7 @@ async fn a_kubelet_starts_a_pod_from_a_registry_named_in_hosts_toml() -> Result<
         let pods: Api<_> = Api::namespaced(client.clone(), &namespace);
         let pod = node.pod("app", "registry.test/team/app:1", &[])?;
         pods.create(&PostParams::default(), &pod).await.unwrap();
-        wait_running(&client, &namespace, "app").await
+        wait_started(&client, &namespace, "app").await
     })
     .await?;
     assert_eq!(node.outside().seen_text(), "", "nothing was asked of the outside");
