@@ -5,14 +5,18 @@
 //! - [`images`]: what the jobs share about images: names in the mirror, the copy engine, proofs.
 //! - [`mirror`]: copies the configured images to the embedded registry or to any other.
 //! - [`registry`]: the embedded registry: serves the store to runtimes and clients.
-//! - [`cli`]: the command line.
 //! - [`diagnose`]: why an image does not pull.
 //! - [`schedule`]: idempotent tasks, one driver each.
 //! - [`status`]: the daemon seen from outside: readiness, metrics, the report.
 //! - [`control`]: the socket by which a command asks the running daemon.
+//! - [`context`]: clock, clients and store, built once for the daemon and for commands alike.
+//! - [`app`]: the composition root of `syncd run`.
+//! - [`cli`]: the command line: a file a verb, one table of exit codes.
 //! - [`telemetry`]: logs for people and for programs.
 
+pub mod app;
 pub mod cli;
+pub mod context;
 pub mod control;
 pub mod diagnose;
 pub mod images;

@@ -27,6 +27,7 @@ use crate::oci::layout::Layout;
 use crate::oci::remote::Remote;
 use crate::report::{ImageOutcome, ImageReport, MirrorReport, MirrorTotals, Requests};
 
+pub use crate::images::progress::{Progress, Silent};
 pub use plan::Verify;
 
 /// What a pass works with.

@@ -174,20 +174,32 @@ fn embedded(view: &View, registry: &mut Registry) {
     let Some(served) = (view.served)() else {
         return;
     };
-    let requests = counters(
-        registry,
-        "registry_requests",
-        "Requests to the embedded registry by the class of their status",
-    );
-    for (class, count) in &served.requests {
-        add(&requests, &[("status", class)], *count);
+    let requests = counters(registry, "registry_requests", "Requests to the embedded registry");
+    for row in &served.requests {
+        let labels = [
+            ("method", row.method),
+            ("route", row.route),
+            ("status", row.status),
+        ];
+        add(&requests, &labels, row.count);
     }
-    let bytes = Counter::<u64>::default();
-    bytes.inc_by(served.bytes);
-    registry.register(
+    counter(
+        registry,
         "registry_sent_bytes",
-        "Bytes of bodies sent by the embedded registry",
-        bytes,
+        "Bytes of blobs sent by the embedded registry",
+        served.sent,
+    );
+    counter(
+        registry,
+        "registry_received_bytes",
+        "Bytes of blobs and manifests received by the embedded registry",
+        served.received,
+    );
+    gauge(
+        registry,
+        "registry_connections",
+        "Connections to the embedded registry that are open",
+        i64::try_from(served.connections).unwrap_or(i64::MAX),
     );
 }
 
@@ -201,6 +213,12 @@ fn counters(registry: &mut Registry, name: &str, help: &str) -> Family<Labels, C
     let family = Family::<Labels, Counter>::default();
     registry.register(name, help, family.clone());
     family
+}
+
+fn counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter = Counter::<u64>::default();
+    counter.inc_by(value);
+    registry.register(name, help, counter);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: i64) {

@@ -11,7 +11,7 @@ use syncd_providers::Clock;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{Served, View, ViewSources, render, router};
+use super::{Served, ServedCount, View, ViewSources, render, router};
 use crate::report::{
     Activation, ConfigProblem, ConfigStatus, ImageOutcome, ImageReport, MirrorReport, MirrorTotals,
 };
@@ -33,6 +33,15 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
+fn count(method: &'static str, status: &'static str, count: u64) -> ServedCount {
+    ServedCount {
+        method,
+        route: "manifest",
+        status,
+        count,
+    }
+}
+
 fn view() -> (View, ViewSources) {
     let config = ConfigStatus {
         file: "/etc/syncd/config.yaml".to_owned(),
@@ -41,8 +50,10 @@ fn view() -> (View, ViewSources) {
         needs_restart: Vec::new(),
     };
     let served = Served {
-        requests: vec![("2xx", 7), ("4xx", 2)],
-        bytes: 4711,
+        requests: vec![count("GET", "2xx", 7), count("HEAD", "4xx", 2)],
+        sent: 4711,
+        received: 12,
+        connections: 3,
     };
     View::new(
         at("2026-03-10T10:00:01Z"),

@@ -50,13 +50,30 @@ impl Ready {
     }
 }
 
-/// What the embedded registry has served.
+/// What the embedded registry has served since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Requests by the class of their status: `2xx`, `3xx`, `4xx`, `5xx`.
-    pub requests: Vec<(&'static str, u64)>,
-    /// Bytes of bodies sent.
-    pub bytes: u64,
+    /// Requests.
+    pub requests: Vec<ServedCount>,
+    /// Bytes of blobs sent.
+    pub sent: u64,
+    /// Bytes of blobs and manifests received.
+    pub received: u64,
+    /// Connections open now.
+    pub connections: u64,
+}
+
+/// One counter of requests; every word is of a closed set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedCount {
+    /// `GET`, … or `other`.
+    pub method: &'static str,
+    /// `ping`, `manifest`, `blob`, `upload`, `list` or `other`.
+    pub route: &'static str,
+    /// `2xx`, `3xx`, `4xx` or `5xx`.
+    pub status: &'static str,
+    /// How many.
+    pub count: u64,
 }
 
 /// Where the state is written.

@@ -1,0 +1,40 @@
+//! What the daemon is given, and whom it tells.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use syncd_config::Config;
+use syncd_providers::Clock;
+
+use crate::report::MirrorReport;
+
+/// What `run` needs to know.
+pub struct RunOptions {
+    /// The configuration file.
+    pub config_path: PathBuf,
+    /// How long to wait for another process that holds the store.
+    pub lock_wait: Duration,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Told of what a person at the terminal wants to know.
+    pub notify: Notify,
+}
+
+/// Told of what a person at the terminal wants to know.
+pub type Notify = Arc<dyn Fn(Notice<'_>) + Send + Sync>;
+
+/// What a person at the terminal wants to know.
+#[derive(Clone, Copy, Debug)]
+pub enum Notice<'a> {
+    /// Doubts about the configuration.
+    Warnings(&'a [syncd_config::Problem]),
+    /// Another process holds the store; in its words.
+    Waiting(&'a str),
+    /// Everything serves.
+    Ready(&'a Config),
+    /// The first mirror pass has ended.
+    FirstPass(&'a Config, &'a MirrorReport),
+    /// The end begins.
+    Stopping,
+}

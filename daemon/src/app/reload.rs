@@ -1,0 +1,276 @@
+//! Taking over a changed configuration while running.
+//!
+//! The file, and every file it names, is looked at every 10 seconds (by content: editors, mounts
+//! and Kubernetes' symlinks all change it in their own way). A bad file never takes effect. What
+//! cannot change while running keeps its old value, and that is said.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use syncd_config::config::EmbeddedRegistry;
+use syncd_config::{Config, Digest, Loaded};
+use syncd_providers::Clock;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{RunOptions, mirror};
+use crate::context::Context;
+use crate::registry::Registry;
+use crate::report::{Activation, ConfigProblem, ConfigStatus};
+use crate::schedule::{TaskHandle, Timetable};
+use crate::telemetry::chain;
+
+const EVERY: Duration = Duration::from_secs(10);
+
+/// The state at the start.
+pub(super) fn first_status(file: String, now: Timestamp) -> ConfigStatus {
+    ConfigStatus {
+        file,
+        loaded: now,
+        problem: None,
+        needs_restart: Vec::new(),
+    }
+}
+
+/// Watches the configuration.
+pub(super) struct Reload {
+    path: PathBuf,
+    clock: Clock,
+    hash: Digest,
+    context: watch::Sender<Arc<Context>>,
+    timetable: watch::Sender<Timetable>,
+    task: TaskHandle,
+    registry: Option<Arc<Registry>>,
+    status: watch::Sender<ConfigStatus>,
+}
+
+impl Reload {
+    pub(super) fn new(
+        options: &RunOptions,
+        hash: Digest,
+        context: watch::Sender<Arc<Context>>,
+        timetable: watch::Sender<Timetable>,
+        task: TaskHandle,
+        registry: Option<Arc<Registry>>,
+        status: watch::Sender<ConfigStatus>,
+    ) -> Self {
+        Self {
+            path: options.config_path.clone(),
+            clock: options.clock.clone(),
+            hash,
+            context,
+            timetable,
+            task,
+            registry,
+            status,
+        }
+    }
+
+    /// Looks every 10 seconds, and at once at SIGHUP.
+    pub(super) async fn watch(mut self, mut hangup: watch::Receiver<u64>, mut stop: watch::Receiver<bool>) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _stopped = stop.wait_for(|stop| *stop) => return,
+                Ok(()) = hangup.changed() => {}
+                _ = ticks.tick() => {}
+            }
+            self.look().await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let path = self.path.clone();
+        let loaded = tokio::task::spawn_blocking(move || syncd_config::load(&path)).await;
+        match loaded {
+            Ok(Ok(loaded)) if loaded.hash == self.hash => self.problem(None),
+            Ok(Ok(loaded)) => self.take(loaded),
+            Ok(Err(error)) => self.problem(Some(chain(&error))),
+            Err(error) => self.problem(Some(format!("failed to read it: {error}"))),
+        }
+    }
+
+    fn take(&mut self, loaded: Loaded) {
+        let Loaded {
+            config,
+            hash,
+            warnings,
+            ..
+        } = loaded;
+        let running = Arc::clone(&self.context.borrow().config);
+        let (config, needs_restart) = merge(&running, config);
+        let store = self.context.borrow().store.clone();
+        let context = match Context::new(Arc::new(config), store, self.clock.clone()) {
+            Ok(context) => context,
+            Err(error) => return self.problem(Some(chain(&error))),
+        };
+        for warning in &warnings {
+            warn!(%warning, "doubtful in the configuration");
+        }
+        let trouble = match (&self.registry, &context.config.registry) {
+            (Some(registry), Some(section)) => registry.reload(section).err(),
+            _ => None,
+        };
+        self.hash = hash;
+        self.timetable.send_replace(mirror::timetable(&context.config));
+        self.context.send_replace(Arc::new(context));
+        let now = self.clock.now();
+        if needs_restart.is_empty() {
+            info!("the configuration changed and is in use");
+        } else {
+            warn!(keys = %needs_restart.join(", "), "the configuration changed and is in use, but for keys that need a restart");
+        }
+        self.status.send_modify(|status| {
+            status.loaded = now;
+            status.needs_restart = needs_restart;
+            status.problem = None;
+        });
+        if let Some(error) = trouble {
+            self.problem(Some(format!(
+                "the registry keeps its old files: {}",
+                chain(&error)
+            )));
+        }
+        self.task.activate(Activation::Change);
+    }
+
+    /// Notes a problem, or that there is none; says it once.
+    fn problem(&self, message: Option<String>) {
+        let known = self
+            .status
+            .borrow()
+            .problem
+            .as_ref()
+            .map(|problem| problem.message.clone());
+        if known == message {
+            return;
+        }
+        match &message {
+            Some(message) => warn!(problem = %message, "the changed configuration is not in use"),
+            None => info!("the configuration file is in order again"),
+        }
+        let since = self.clock.now();
+        self.status.send_modify(|status| {
+            status.problem = message.map(|message| ConfigProblem { since, message });
+        });
+    }
+}
+
+/// The new configuration with the old values of what cannot change while running, and the keys of
+/// that.
+fn merge(running: &Config, new: Config) -> (Config, Vec<String>) {
+    let Config {
+        state_dir,
+        listen,
+        registries,
+        mirror,
+        registry,
+    } = new;
+    let mut keys = Vec::new();
+    let mut keep = |key: &str, same: bool| {
+        if !same {
+            keys.push(key.to_owned());
+        }
+    };
+    keep("stateDir", state_dir == running.state_dir);
+    keep("listen", listen == running.listen);
+    let registry = merge_registry(running.registry.as_ref(), registry, &mut keep);
+    let config = Config {
+        state_dir: running.state_dir.clone(),
+        listen: running.listen,
+        registries,
+        mirror,
+        registry,
+    };
+    (config, keys)
+}
+
+fn merge_registry(
+    running: Option<&EmbeddedRegistry>,
+    new: Option<EmbeddedRegistry>,
+    keep: &mut impl FnMut(&str, bool),
+) -> Option<EmbeddedRegistry> {
+    let (Some(running), Some(new)) = (running, &new) else {
+        keep("registry", running.is_none() && new.is_none());
+        return running.cloned();
+    };
+    let EmbeddedRegistry {
+        listen,
+        names,
+        tls,
+        auth,
+    } = new;
+    keep("registry.listen", *listen == running.listen);
+    keep("registry.names", *names == running.names);
+    keep("registry.tls", tls.is_some() == running.tls.is_some());
+    let switched = tls.is_some() != running.tls.is_some();
+    Some(EmbeddedRegistry {
+        listen: running.listen,
+        names: running.names.clone(),
+        tls: if switched {
+            running.tls.clone()
+        } else {
+            tls.clone()
+        },
+        auth: auth.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::merge;
+
+    const HEAD: &str = "apiVersion: syncd.dev/v1alpha1\nkind: Config\n";
+
+    fn config(body: &str) -> syncd_config::Config {
+        let text = format!("{HEAD}{body}");
+        syncd_config::parse(text.as_bytes(), "c.yaml", Path::new("/base")).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn what_needs_a_restart_keeps_its_value() {
+        let tls = "tls: {certFile: a.crt, keyFile: a.key}";
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("stateDir: /a", "stateDir: /a", &[]),
+            ("stateDir: /a", "stateDir: /b", &["stateDir"]),
+            ("listen: 127.0.0.1:1", "listen: 127.0.0.1:2", &["listen"]),
+            ("", "registry: {listen: 127.0.0.1:1}", &["registry"]),
+            ("registry: {listen: 127.0.0.1:1}", "", &["registry"]),
+            (
+                "registry: {listen: 127.0.0.1:1}",
+                "registry: {listen: 127.0.0.1:2, names: [a.example]}",
+                &["registry.listen", "registry.names"],
+            ),
+            (
+                "registry: {listen: 127.0.0.1:1}",
+                &format!("registry: {{listen: 127.0.0.1:1, {tls}}}"),
+                &["registry.tls"],
+            ),
+        ];
+        for (old, new, expected) in cases {
+            let old = config(old);
+            let (merged, keys) = merge(&old, config(new));
+            assert_eq!(keys, *expected, "{new}");
+            assert_eq!(merged, old, "{new}");
+        }
+    }
+
+    #[test]
+    fn the_rest_counts_from_the_next_pass() {
+        let old = config("registry: {listen: 127.0.0.1:1}");
+        let new = config(
+            "registry: {listen: 127.0.0.1:1, auth: {anonymousPull: all}}\n\
+             registries: [{host: h.example}]\n\
+             mirror: {destination: embedded, images: [docker.io/library/nginx:1]}",
+        );
+        let (merged, keys) = merge(&old, new.clone());
+        assert!(keys.is_empty());
+        assert_eq!(merged, new);
+    }
+}

