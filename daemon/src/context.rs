@@ -8,11 +8,11 @@ use std::sync::Arc;
 use syncd_config::Config;
 use syncd_providers::Clock;
 
-use crate::mirror::Progress;
-use crate::oci::auth::Anonymous;
-use crate::oci::http::RegistryClient;
+use crate::images::receipt::Receipts;
+use crate::mirror::{self, MirrorContext, PassOptions, Progress};
+use crate::oci::credentials::ConfiguredCredentials;
 use crate::oci::layout::Layout;
-use crate::oci::{ErrorKind, RegistryError};
+use crate::oci::{ErrorKind, RegistryClient, RegistryError};
 use crate::report::MirrorReport;
 
 /// The time as the machine tells it.
@@ -57,7 +57,8 @@ impl Context {
     /// # Errors
     /// A CA file cannot be used.
     pub fn new(config: Arc<Config>, store: Option<Layout>, clock: Clock) -> Result<Self, RegistryError> {
-        let client = RegistryClient::new(&config.registries, Arc::new(Anonymous), clock.clone())?;
+        let credentials = Arc::new(ConfiguredCredentials::new(&config.registries));
+        let client = RegistryClient::new(&config.registries, credentials, clock.clone())?;
         Ok(Self {
             config,
             client,
@@ -67,12 +68,15 @@ impl Context {
     }
 
     /// One pass of the mirror.
-    pub async fn mirror_pass(&self, _dry_run: bool, _full: bool, _progress: &dyn Progress) -> MirrorReport {
-        MirrorReport {
-            started: self.clock.now(),
-            images: Vec::new(),
-            totals: crate::report::MirrorTotals::default(),
-        }
+    pub async fn mirror_pass(&self, options: PassOptions, progress: Arc<dyn Progress>) -> MirrorReport {
+        let context = MirrorContext {
+            config: Arc::clone(&self.config),
+            client: self.client.clone(),
+            store: self.store.clone(),
+            receipts: Receipts::new(&self.config.state_dir),
+            clock: self.clock.clone(),
+        };
+        mirror::pass(&context, options, progress, self.clock.now()).await
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Notice, Notify, mirror_summary};
 use crate::context::Context;
 use crate::control::{SyncMirror, SyncRequest, VerifyLevel};
-use crate::mirror::Silent;
+use crate::mirror::{PassOptions, Silent, Verify};
 use crate::report::{Activation, ImageOutcome, MirrorReport, Outcome};
 use crate::schedule::{Finished, Task, TaskHandle, Timetable};
 
@@ -73,7 +73,7 @@ impl MirrorTask {
         }
         if request.dry_run {
             return Ok(context
-                .mirror_pass(true, request.verify == VerifyLevel::Full, &Silent)
+                .mirror_pass(options(true, request.verify), Arc::new(Silent))
                 .await);
         }
         {
@@ -97,7 +97,7 @@ impl MirrorTask {
         }
         let verify = std::mem::take(&mut *self.verify.lock().unwrap_or_else(PoisonError::into_inner));
         let report = context
-            .mirror_pass(false, verify == VerifyLevel::Full, &Silent)
+            .mirror_pass(options(false, verify), Arc::new(Silent))
             .await;
         let finished = judge(&report);
         let report = Arc::new(report);
@@ -117,6 +117,16 @@ impl Task for MirrorTask {
     fn run(&self, _why: Activation) -> BoxFuture<'_, Finished> {
         Box::pin(self.pass())
     }
+}
+
+/// The words of the socket in those of the mirror.
+#[must_use]
+pub fn options(dry_run: bool, verify: VerifyLevel) -> PassOptions {
+    let verify = match verify {
+        VerifyLevel::Touch => Verify::Touch,
+        VerifyLevel::Full => Verify::Full,
+    };
+    PassOptions { dry_run, verify }
 }
 
 /// How a pass ended, as a task.

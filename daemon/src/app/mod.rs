@@ -24,6 +24,7 @@ use crate::schedule;
 use crate::status;
 pub use error::StartError;
 use mirror::MirrorTask;
+pub use mirror::options as pass_options;
 pub use options::{Notice, Notify, RunOptions};
 use parts::{build_view, listen, serve_registry, stop};
 use reload::Reload;

@@ -24,13 +24,13 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const NAME: usize = 36;
 
 /// What this session wants to see.
-pub(super) fn new(session: &Session) -> Box<dyn Progress> {
+pub(super) fn new(session: &Session) -> Arc<dyn Progress> {
     if !session.progress {
-        Box::new(Silent)
+        Arc::new(Silent)
     } else if std::io::stderr().is_terminal() {
-        Box::new(Bars::default())
+        Arc::new(Bars::default())
     } else {
-        Box::new(Lines::new(session.talk))
+        Arc::new(Lines::new(session.talk))
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::exit::{self, Exit};
 use super::output::{self, Failure};
 use super::{Session, config, progress, tables};
-use crate::app::mirror_summary;
+use crate::app::{mirror_summary, pass_options};
 use crate::context::{self, Context};
 use crate::control::{Client, ControlError, SyncRequest, VerifyLevel};
 use crate::oci::ErrorKind;
@@ -149,10 +149,8 @@ async fn here(
 ) -> Result<MirrorReport, Failure> {
     let context = Context::new(config, Some(store.clone()), session.clock.clone())
         .map_err(|error| Failure::new(Exit::Undecided, error))?;
-    let full = request.verify == VerifyLevel::Full;
-    let progress = progress::new(session);
-    let report = context.mirror_pass(request.dry_run, full, &*progress).await;
-    drop(progress);
+    let options = pass_options(request.dry_run, request.verify);
+    let report = context.mirror_pass(options, progress::new(session)).await;
     context::flush_index(&store)
         .await
         .map_err(|error| Failure::new(Exit::Undecided, error))?;

@@ -20,7 +20,6 @@ use syncd_providers::Clock;
 
 use crate::images::fault::ImageFault;
 use crate::images::place::Place;
-use crate::images::progress::Progress;
 use crate::images::receipt::Receipts;
 use crate::oci::RegistryClient;
 use crate::oci::layout::Layout;
