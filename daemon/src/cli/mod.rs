@@ -5,7 +5,7 @@
 
 mod config;
 mod diagnose;
-mod diagnose_text;
+pub mod diagnose_text;
 pub mod exit;
 mod get;
 mod output;

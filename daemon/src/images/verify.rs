@@ -134,8 +134,12 @@ where
 {
     let manifests = inventory.manifests.iter().map(|part| (part, true));
     let blobs = inventory.blobs.iter().map(|part| (part, false));
-    let mut looks = stream::iter(manifests.chain(blobs))
-        .map(|(part, manifest)| async move {
+    let parts: &Vec<(&Part, bool)> = &manifests.chain(blobs).collect();
+    // By index: with borrowed items the compiler cannot prove that this future is `Send`
+    // (rust-lang/rust#102211).
+    let mut looks = stream::iter(0..parts.len())
+        .map(|index| async move {
+            let (part, manifest) = parts[index];
             let touch = if manifest {
                 look_at_manifest(place, repository, part, depth).await
             } else {

@@ -65,9 +65,12 @@ pub(super) async fn gather(
     let spots: Vec<_> = mirror.images.iter().map(|rule| spot(ctx, mirror, rule)).collect();
     let doubles = doubles(mirror, &spots);
     let private = &private(&ctx.config, mirror, &spots);
-    let images = mirror.images.iter().zip(spots).zip(doubles).enumerate();
+    // The items own what they hold: with borrowed ones the compiler cannot prove that this future
+    // is `Send` (rust-lang/rust#102211).
+    let images = spots.into_iter().zip(doubles).enumerate();
     stream::iter(images)
-        .map(|(index, ((rule, spot), double))| async move {
+        .map(|(index, (spot, double))| async move {
+            let rule = &mirror.images[index];
             let destination = spot.as_ref().map(|s| s.name.clone()).unwrap_or_default();
             let image = match (double, spot) {
                 (Some(fault), _) | (None, Err(fault)) => Err(fault.report()),
