@@ -301,21 +301,20 @@ fn auth(facts: &Facts) -> Judged {
         (Ok(()), None) if facts.open() => Judged::pass("none asked for at /v2/"),
         (Ok(()), Some(entry)) => Judged::pass(format!("registries entry `{entry}` was accepted")),
         (Ok(()), None) => Judged::pass("without a credential; an anonymous token was given"),
-        (Err(fault), None) if fault.kind == ErrorKind::LoginRequired => anonymous_login(facts, fault),
-        (Err(fault), _) => failed(facts, fault, Step::Login),
+        (Err(fault), _) => refused_at_the_door(facts, fault),
     }
 }
 
-/// The registry wants a login and none is configured: what the manifest says decides, because a
-/// registry may serve some repositories to everybody all the same.
-fn anonymous_login(facts: &Facts, fault: &Fault) -> Judged {
+/// `/v2/` turned us away. What the manifest says decides, where it was asked for all the same: a
+/// registry may serve some repositories to everybody.
+fn refused_at_the_door(facts: &Facts, fault: &Fault) -> Judged {
     match &facts.manifest {
         Some(Ok(_)) => Judged::warn(
-            "/v2/ wants a login, the image itself does not",
+            format!("/v2/ refuses ({}), the image itself does not", fault.evidence()),
             "Some clients log in at /v2/ first and stop there.",
         ),
-        Some(Err(other)) if other.kind != ErrorKind::LoginRequired => {
-            Judged::warn("/v2/ wants a login, and none is configured", "")
+        Some(Err(other)) if other.kind != fault.kind => {
+            Judged::warn(format!("/v2/ refuses: {}", fault.evidence()), "")
         }
         _ => failed(facts, fault, Step::Login),
     }

@@ -18,6 +18,14 @@ pub(crate) fn finding(facts: &Facts, fault: &Fault) -> Option<Finding> {
     } else {
         Cause::PermissionDenied
     };
+    // `/v2/` itself is not there either, and nothing speaks the registry protocol.
+    if matches!(&facts.api, Some(Ok(api)) if api.status == 404) && !fault.has_code() {
+        let evidence = format!("/v2/ is not there either: {}", fault.evidence());
+        return Some(
+            new(Cause::RegistryError, Confidence::Possible, &evidence)
+                .or(&[Cause::RepoNotFound, Cause::ProxyError]),
+        );
+    }
     Some(match &facts.tags {
         Some(Ok(tags)) if !tags.names.is_empty() => listed(tags, &reference.target(), fault),
         Some(Err(tags)) if tags.kind == ErrorKind::RepositoryUnknown || tags.kind.is_not_found() => {

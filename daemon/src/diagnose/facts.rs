@@ -273,6 +273,7 @@ impl Fault {
     pub(crate) fn evidence(&self) -> String {
         match (self.status, self.words.as_str()) {
             (Some(status), "") => format!("HTTP status {status}"),
+            (Some(status), words) if words.starts_with(&format!("HTTP {status}")) => words.to_owned(),
             (Some(status), words) => format!("{status} {words}"),
             (None, "") => format!("failed to {}", self.operation),
             (None, words) => words.to_owned(),

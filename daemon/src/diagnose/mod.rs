@@ -1,7 +1,7 @@
 //! Why an image does not pull: asks what a node would ask, in the same order, and says which
 //! step failed.
 //!
-//! One pass is gather (`probe`, `presence`) and judge (`checks`, pure). The probe stops at the
+//! One pass is gather (`probe`, `network`, `pull`, `lookup`) and judge (`checks`, pure). The probe stops at the
 //! first failure, sends every request once, and ends within its deadline. Its credential goes
 //! where every other credential of syncd goes: through the registry client.
 
@@ -11,12 +11,15 @@ mod existence;
 mod facts;
 mod faults;
 mod fixes;
+mod lookup;
 mod near;
 mod network;
 mod presence;
 mod probe;
+mod pull;
 mod summary;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +37,8 @@ pub struct DiagnoseContext {
     pub config: Option<Arc<Config>>,
     /// The client that a pass of the mirror would use.
     pub client: RegistryClient,
+    /// The folder of the embedded registry's store; it is only read.
+    pub store: Option<PathBuf>,
 }
 
 /// What to ask, and how far.

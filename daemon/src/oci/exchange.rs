@@ -163,7 +163,12 @@ impl Registry {
 
     /// Sends the request and follows redirects. A credential goes with it only while every hop so
     /// far was at the registry's own origin.
-    async fn hops(&self, parts: &Parts, login: &Login, payload: &mut Payload) -> Result<Hop, RegistryError> {
+    pub(super) async fn hops(
+        &self,
+        parts: &Parts,
+        login: &Login,
+        payload: &mut Payload,
+    ) -> Result<Hop, RegistryError> {
         let mut url = parts.url.clone();
         let mut at_home = self.policy.is_own(&url);
         let mut reach = Reach::Local;
@@ -279,7 +284,7 @@ impl Registry {
             .unwrap_or(Reach::Public)
     }
 
-    async fn error_of(&self, parts: &Parts, hop: Hop, login: &Login) -> RegistryError {
+    pub(super) async fn error_of(&self, parts: &Parts, hop: Hop, login: &Login) -> RegistryError {
         let place = self.place_of(&hop.url);
         let Hop {
             response, at_home, ..
@@ -307,7 +312,7 @@ impl Registry {
     }
 
     /// Refuses a web page where a registry should have answered (a captive portal, a login page).
-    fn plausible(&self, parts: &Parts, hop: Hop) -> Result<Hop, RegistryError> {
+    pub(super) fn plausible(&self, parts: &Parts, hop: Hop) -> Result<Hop, RegistryError> {
         let subject = Subject::of_path(parts.url.path());
         let kind = hop
             .response

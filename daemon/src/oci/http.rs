@@ -37,13 +37,13 @@ use super::wire::{Wires, of_http};
 /// One for the whole process; clones share connections, tokens, limits and counters.
 #[derive(Clone)]
 pub struct RegistryClient {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     retry: Retry,
     anonymous: bool,
 }
 
-struct Inner {
-    entries: Vec<RegistryEntry>,
+pub(super) struct Inner {
+    pub(super) entries: Vec<RegistryEntry>,
     wires: Arc<Wires>,
     credentials: Arc<dyn CredentialSource>,
     clock: Clock,
@@ -257,7 +257,7 @@ impl RegistryClient {
             .await
     }
 
-    fn registry(&self, host: &RegistryHost) -> Result<Arc<Registry>, RegistryError> {
+    pub(super) fn registry(&self, host: &RegistryHost) -> Result<Arc<Registry>, RegistryError> {
         let inner = &self.inner;
         let entry = entry_for(&inner.entries, host)?;
         let limits = entry.map_or_else(Limits::default, |(_, entry)| entry.limits);

@@ -12,6 +12,7 @@ pub mod http;
 pub mod layout;
 mod limit;
 mod login;
+pub mod look;
 pub mod memory;
 mod origin;
 pub mod quirks;

@@ -111,6 +111,7 @@ pub struct HttpResponse {
 pub struct HttpClient {
     client: Client<Connector, Outgoing>,
     proxies: Arc<Proxies>,
+    tls: Arc<Tls>,
     plain_http: bool,
     reach: Reach,
     timeouts: Timeouts,
@@ -124,7 +125,7 @@ impl HttpClient {
     pub fn new(profile: &Profile) -> Result<Self, HttpError> {
         let tls = Arc::new(Tls::new(profile.ca_file.as_deref())?);
         let proxies = Arc::new(Proxies::new(&profile.proxy));
-        let connector = Connector::new(profile.reach, proxies.clone(), tls, profile.timeouts.connect);
+        let connector = Connector::new(profile.reach, proxies.clone(), tls.clone(), profile.timeouts.connect);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -137,6 +138,7 @@ impl HttpClient {
         Ok(Self {
             client,
             proxies,
+            tls,
             plain_http: profile.plain_http,
             reach: profile.reach,
             timeouts: profile.timeouts,
@@ -162,6 +164,28 @@ impl HttpClient {
             error = self.too_late(&progress, headers_within) => return Err(error),
         };
         self.accept(response)
+    }
+
+    /// `host:port` of the proxy that a request to `url` takes, if any: for a diagnosis, which
+    /// looks at the steps below a request one by one.
+    ///
+    /// # Errors
+    /// The URL may not be requested, or its proxy is of a kind that is not spoken.
+    pub fn proxy_of(&self, url: &Url) -> Result<Option<String>, HttpError> {
+        let proxy = self.proxies.for_uri(&self.check(url)?)?;
+        Ok(proxy.map(|proxy| {
+            let uri = proxy.uri();
+            let port = uri.port_u16().unwrap_or(80);
+            format!("{}:{port}", uri.host().unwrap_or_default())
+        }))
+    }
+
+    /// What this client trusts in a TLS handshake, for a diagnosis.
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub fn trust(&self) -> Result<Arc<rustls::ClientConfig>, HttpError> {
+        self.tls.config()
     }
 
     /// What may be requested at all.
