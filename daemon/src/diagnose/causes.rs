@@ -379,9 +379,8 @@ closed: names are added, never changed. How sure the answer is stands in `verdic
 |---|---|---|
 ";
 
-/// The exit code of `syncd diagnose` for a cause.
-#[must_use]
-pub const fn exit_code(cause: Cause) -> u8 {
+/// The exit code of `syncd diagnose` for a cause, as the page has it.
+const fn exit_code(cause: Cause) -> u8 {
     match cause {
         Cause::None => 0,
         Cause::Unknown => 3,

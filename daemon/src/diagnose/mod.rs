@@ -25,8 +25,6 @@ use std::time::Duration;
 
 use syncd_config::{Config, Platform};
 
-pub use causes::exit_code;
-
 use crate::oci::http::RegistryClient;
 use crate::report::DiagnoseReport;
 

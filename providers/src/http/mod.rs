@@ -125,7 +125,12 @@ impl HttpClient {
     pub fn new(profile: &Profile) -> Result<Self, HttpError> {
         let tls = Arc::new(Tls::new(profile.ca_file.as_deref())?);
         let proxies = Arc::new(Proxies::new(&profile.proxy));
-        let connector = Connector::new(profile.reach, proxies.clone(), tls.clone(), profile.timeouts.connect);
+        let connector = Connector::new(
+            profile.reach,
+            proxies.clone(),
+            tls.clone(),
+            profile.timeouts.connect,
+        );
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
