@@ -220,14 +220,17 @@ impl RegistryError {
     /// Whether the same request may succeed a moment later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::RateLimited
-                | ErrorKind::ServerError
-                | ErrorKind::ConnectionReset
-                | ErrorKind::ConnectionRefused
-                | ErrorKind::Timeout
-                | ErrorKind::Unreachable
-        )
+        let token_server_down =
+            self.kind == ErrorKind::TokenEndpoint && self.status.is_some_and(|status| status >= 500);
+        token_server_down
+            || matches!(
+                self.kind,
+                ErrorKind::RateLimited
+                    | ErrorKind::ServerError
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionRefused
+                    | ErrorKind::Timeout
+                    | ErrorKind::Unreachable
+            )
     }
 }

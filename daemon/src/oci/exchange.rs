@@ -1,8 +1,8 @@
 //! One request to one registry: the login, the redirects, the answer. What is tried again, and
 //! when, is [`super::retry`]'s.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -21,7 +21,7 @@ use super::http::{Patience, Scope};
 use super::limit::Gate;
 use super::login::{Login, Logins, TokenAnswer};
 use super::origin::{Origin, Policy};
-use super::refusal::{Answer, ERROR_BODY, Subject, says_expired};
+use super::refusal::{self, Answer, ERROR_BODY, RateLimit, Subject, says_expired};
 use super::store::BlobStream;
 use super::token::{TOKEN_REPLY, TokenRequest};
 use super::wire::{Wires, of_http};
@@ -33,11 +33,24 @@ const MAX_ROUNDS: usize = 4;
 /// What a host's clients share, with or without credentials.
 pub(crate) struct Shared {
     pub(crate) requests: AtomicU64,
+    pub(crate) rate_limit: Mutex<Option<RateLimit>>,
     /// Reads, and everything without a streamed body.
     pub(crate) reads: Arc<Gate>,
     /// Requests with a streamed body. Apart from the reads: a copy within one registry holds a
     /// read while it waits to write.
     pub(crate) writes: Arc<Gate>,
+}
+
+impl Shared {
+    pub(crate) fn rate_limit(&self) -> Option<RateLimit> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_rate_limit(&self, headers: &HeaderMap) {
+        if let Some(said) = refusal::rate_limit(headers) {
+            *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+        }
+    }
 }
 
 /// One registry as one identity (or nobody) sees it.
@@ -111,6 +124,7 @@ impl Registry {
     /// One try of a request: an answer of status 2xx, or why not.
     pub(crate) async fn attempt(&self, parts: &Parts, payload: &mut Payload) -> Result<Hop, RegistryError> {
         let mut login = self.logins.ahead(self, &parts.scope).await?;
+        let mut passwords = 0;
         for _ in 0..MAX_ROUNDS {
             let hop = self.hops(parts, &login, payload).await?;
             if hop.response.status.is_success() {
@@ -128,21 +142,23 @@ impl Registry {
                 )
             });
             let mut error = self.error_of(parts, hop, &login).await;
+            passwords += usize::from(matches!(login, Login::Basic(_)));
             let next = match status {
+                // One other password is tried, not one after the other: accounts get locked.
+                _ if passwords > 1 => None,
                 StatusCode::UNAUTHORIZED if at_home && !challenges.is_empty() => {
                     self.logins
                         .after_401(self, challenges, &login, &parts.scope)
                         .await?
                 }
                 StatusCode::FORBIDDEN if at_home && says_expired(&error) => {
-                    let next = self.logins.after_expiry(self, &login).await?;
-                    if next.is_none() && login.with_credential() {
-                        error.kind = ErrorKind::CredentialsRejected;
-                    }
-                    next
+                    self.logins.after_expiry(self, &login).await?
                 }
                 _ => None,
             };
+            if at_home && login.with_credential() && status == StatusCode::FORBIDDEN && says_expired(&error) {
+                error.kind = ErrorKind::CredentialsRejected;
+            }
             // The token endpoint took the credential; it is the right that is missing.
             if status == StatusCode::UNAUTHORIZED && insufficient && login.with_credential() {
                 error.kind = ErrorKind::Denied;
@@ -190,6 +206,7 @@ impl Registry {
             let seen = reach_of(&response);
             if at_home {
                 self.reach.store(seen as u8, Ordering::Relaxed);
+                self.shared.note_rate_limit(&response.headers);
             }
             reach = reach.min(seen);
             let Some(to) = redirect_target(&response) else {

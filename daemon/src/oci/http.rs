@@ -30,6 +30,7 @@ use super::limit::{Gate, Permit};
 use super::login::Logins;
 use super::origin::{Origin, Policy, Refusal};
 use super::refusal::LONGEST_WAIT;
+pub use super::refusal::RateLimit;
 use super::retry::Retry;
 use super::store::BlobStream;
 use super::wire::{Wires, of_http};
@@ -135,7 +136,7 @@ pub struct RegistryResponse {
     place: String,
     operation: &'static str,
     url: Url,
-    policy: Policy,
+    registry: Arc<Registry>,
     permit: Permit,
 }
 
@@ -222,6 +223,13 @@ impl RegistryClient {
             .map_or(0, |host| host.shared.requests.load(Ordering::Relaxed))
     }
 
+    /// What the registry said last about how many pulls are left (Docker Hub's headers).
+    #[must_use]
+    pub fn rate_limit(&self, host: &RegistryHost) -> Option<RateLimit> {
+        let hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(host)?.shared.rate_limit()
+    }
+
     /// Sends the request and returns an answer of status 2xx. Retries what may be sent twice,
     /// follows the redirects that are allowed, logs in where a login is asked for.
     ///
@@ -265,6 +273,7 @@ impl RegistryClient {
         let of_host = hosts.entry(host.clone()).or_insert_with(|| Host {
             shared: Arc::new(Shared {
                 requests: AtomicU64::new(0),
+                rate_limit: Mutex::new(None),
                 reads: Gate::new(limits.connections),
                 writes: Gate::new(limits.connections),
             }),
@@ -374,7 +383,7 @@ impl RegistryRequest {
 }
 
 impl RegistryResponse {
-    fn new(registry: &Registry, parts: &Parts, hop: Hop, permit: Permit) -> Self {
+    fn new(registry: &Arc<Registry>, parts: &Parts, hop: Hop, permit: Permit) -> Self {
         Self {
             status: hop.response.status,
             headers: hop.response.headers.clone(),
@@ -382,7 +391,7 @@ impl RegistryResponse {
             response: hop.response,
             operation: parts.operation,
             url: hop.url,
-            policy: registry.policy().clone(),
+            registry: registry.clone(),
             permit,
         }
     }
@@ -425,7 +434,9 @@ impl RegistryResponse {
         let Some(value) = self.headers.get(LOCATION) else {
             return Ok(None);
         };
-        self.named(value.to_str().ok(), |text| self.policy.location(&self.url, text))
+        self.named(value.to_str().ok(), |text| {
+            self.registry.policy().location(&self.url, text)
+        })
     }
 
     /// The `Link` to the next page, when there is one.
@@ -437,7 +448,9 @@ impl RegistryResponse {
         let Some(link) = links.next() else {
             return Ok(None);
         };
-        self.named(Some(link), |text| self.policy.next_page(&self.url, text))
+        self.named(Some(link), |text| {
+            self.registry.policy().next_page(&self.url, text)
+        })
     }
 
     fn named(

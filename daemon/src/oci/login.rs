@@ -102,10 +102,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Logins {
     /// The login that the registry will ask for, as far as is known.
     pub(crate) async fn ahead(&self, registry: &Registry, scope: &Scope) -> Result<Login, RegistryError> {
+        // First, even where no login may be asked for: a credential that is configured and cannot
+        // be had is an error, not a reason to go as nobody.
+        let credential = registry.credential().await?;
         let Some(known) = lock(&self.known).clone() else {
             return Ok(Login::None);
         };
-        let credential = registry.credential().await?;
         match choose(registry, &known, credential.as_ref()) {
             Ok(method) => self.by(registry, method, credential, scope, None).await,
             // It may serve this one to everyone.

@@ -240,6 +240,37 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
     (wait <= ABSURD).then(|| wait.min(LONGEST_WAIT))
 }
 
+/// How many pulls a registry says are left (Docker Hub's `RateLimit-…` headers, in the form of
+/// draft-ietf-httpapi-ratelimit-headers: `100;w=21600`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Pulls in a window.
+    pub limit: u64,
+    /// Pulls left in it.
+    pub remaining: u64,
+    /// The window.
+    pub window: Option<Duration>,
+}
+
+/// What the headers say about the limit.
+pub(crate) fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
+    let of = |name| {
+        let text = headers.get(name)?.to_str().ok()?;
+        let (number, rest) = text.split_once(';').unwrap_or((text, ""));
+        let window = rest
+            .split(';')
+            .find_map(|part| part.trim().strip_prefix("w=")?.parse().ok());
+        Some((number.trim().parse().ok()?, window.map(Duration::from_secs)))
+    };
+    let (limit, window) = of("ratelimit-limit")?;
+    let (remaining, _) = of("ratelimit-remaining")?;
+    Some(RateLimit {
+        limit,
+        remaining,
+        window,
+    })
+}
+
 #[cfg(test)]
 #[path = "refusal_tests.rs"]
 mod tests;

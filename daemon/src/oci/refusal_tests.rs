@@ -195,3 +195,18 @@ fn retry_after_forms() {
     }
     assert_eq!(retry_after(&HeaderMap::new(), now()), None);
 }
+
+#[test]
+fn docker_hub_counts_pulls() {
+    let of = |limit: &str, remaining: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("ratelimit-limit", HeaderValue::from_str(limit).unwrap());
+        headers.insert("ratelimit-remaining", HeaderValue::from_str(remaining).unwrap());
+        rate_limit(&headers).map(|said| (said.limit, said.remaining, said.window.map(|w| w.as_secs())))
+    };
+    assert_eq!(of("100;w=21600", "0;w=21600"), Some((100, 0, Some(21600))));
+    assert_eq!(of("100", "76"), Some((100, 76, None)));
+    assert_eq!(of("100, 100;w=10", "76"), None);
+    assert_eq!(of("many", "76"), None);
+    assert_eq!(rate_limit(&HeaderMap::new()), None);
+}

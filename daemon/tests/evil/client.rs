@@ -84,6 +84,7 @@ pub(crate) fn clock() -> Clock {
 }
 
 pub(crate) fn client(entries: &[RegistryEntry], credentials: Arc<dyn CredentialSource>) -> RegistryClient {
+    super::logs::watch();
     RegistryClient::with_timeouts(entries, credentials, clock(), quick()).unwrap()
 }
 

@@ -173,7 +173,12 @@ where
     };
     let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
     let mut lines = head.lines();
+    // A proxy passes the absolute form on (RFC 9112, 3.2.2); scripts want to see the path.
     let line = lines.next().unwrap_or_default().to_owned();
+    let line = match line.split_once(" http://") {
+        Some((method, rest)) => format!("{method} {}", &rest[rest.find('/').unwrap()..]),
+        None => line,
+    };
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -221,8 +226,13 @@ pub(crate) struct Ca {
 
 impl Ca {
     pub(crate) fn new() -> Self {
+        Self::named("test CA")
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -190,6 +190,11 @@ impl IncomingBody {
         }
     }
 
+    /// Whether there is nothing (more) to come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
         let idle = self.timeouts.idle;
         if self.waiting_since.is_none() {

@@ -197,6 +197,11 @@ pub(crate) fn of_tls(error: &rustls::Error) -> HttpError {
                 HttpErrorKind::TlsUnknownCa,
                 "the certificate's issuer is not trusted",
             ),
+            // A CA made anew under its old name: found by name, but it did not sign this.
+            Certificate::BadSignature => (
+                HttpErrorKind::TlsUnknownCa,
+                "the certificate is signed by another CA of the same name as a trusted one",
+            ),
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 (HttpErrorKind::TlsHostname, "the certificate is for another name")
             }
