@@ -40,9 +40,17 @@ impl Sample {
     /// # Errors
     /// Never.
     pub fn new(salt: &str) -> Result<Self, Broken> {
+        Self::sized(salt, 3 << 20)
+    }
+
+    /// As [`Sample::new`], with a big layer of `size` bytes.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn sized(salt: &str, size: usize) -> Result<Self, Broken> {
         let empty = blob("application/vnd.oci.empty.v1+json", Bytes::from_static(b"{}"));
         let nothing = blob("application/vnd.oci.image.layer.v1.tar", Bytes::new());
-        let big: Vec<u8> = salt.bytes().cycle().take(3 << 20).collect();
+        let big: Vec<u8> = salt.bytes().cycle().take(size).collect();
         let big = blob("application/vnd.oci.image.layer.v1.tar", big.into());
         let (mut blobs, mut manifests) = (vec![empty.clone(), nothing.clone(), big.clone()], Vec::new());
         for architecture in ["amd64", "arm64"] {

@@ -80,7 +80,7 @@ pub enum WalkError {
         path: String,
         /// The cause.
         #[source]
-        source: RegistryError,
+        source: Box<RegistryError>,
     },
     /// A manifest is refused.
     #[error("failed to accept {path}")]
@@ -127,7 +127,7 @@ struct Wanted {
 /// What was read for one.
 enum Read {
     Manifest(Box<ClosureManifest>),
-    Blob(ClosureBlob),
+    Blob(Box<ClosureBlob>),
 }
 
 /// Reads the closure below `root`. Each manifest is asked for once.
@@ -186,15 +186,15 @@ async fn read_one<S: ImageSource>(
     } = wanted;
     let failed = |source| WalkError::Source {
         path: path.clone(),
-        source,
+        source: Box::new(source),
     };
     if let Some(descriptor) = descriptor.as_ref().filter(|_| maybe_blob)
         && source.head(repository, &target).await.map_err(failed)?.is_none()
     {
-        return Ok(Read::Blob(ClosureBlob {
+        return Ok(Read::Blob(Box::new(ClosureBlob {
             descriptor: descriptor.clone(),
             path,
-        }));
+        })));
     }
     let manifest = source.manifest(repository, &target).await.map_err(failed)?;
     if let Some(descriptor) = &descriptor {
@@ -260,7 +260,7 @@ struct Found {
 impl Found {
     fn take(&mut self, read: Read, next: &mut Vec<Wanted>) -> Result<(), WalkError> {
         let manifest = match read {
-            Read::Blob(blob) => return self.blob(blob, false),
+            Read::Blob(blob) => return self.blob(*blob, false),
             Read::Manifest(manifest) => *manifest,
         };
         self.bytes += manifest.manifest.bytes.len();

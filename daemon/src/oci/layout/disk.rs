@@ -13,6 +13,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::super::error::{ErrorKind, RegistryError};
 
+/// How the names of staged files begin.
+pub(super) const TEMPORARY: &str = "syncd-";
+
 #[derive(Debug)]
 pub(super) struct Disk {
     place: String,
@@ -199,8 +202,8 @@ impl Disk {
     }
 
     fn temp_name(&self) -> PathBuf {
-        self.tmp
-            .join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        self.tmp.join(format!("{TEMPORARY}{n}"))
     }
 
     fn refuse_when_degraded(&self) -> Result<(), RegistryError> {

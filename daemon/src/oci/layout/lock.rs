@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use super::super::error::{ErrorKind, RegistryError};
-use super::disk::{Disk, io_error, is_absent, present};
+use super::disk::{Disk, TEMPORARY, io_error, is_absent, present};
 use super::paths::Paths;
 
 /// The form of the store that this program writes.
@@ -16,7 +16,15 @@ const VERSION: u32 = 1;
 /// Held as long as the store is open; the kernel frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct StoreLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that is just being started: until it
+        // runs its program it has all our files.
+        flock(&self.file, FlockOperation::Unlock).ok();
+    }
 }
 
 pub(super) fn lock(paths: &Paths) -> Result<StoreLock, RegistryError> {
@@ -43,7 +51,7 @@ pub(super) fn lock(paths: &Paths) -> Result<StoreLock, RegistryError> {
         .and_then(|()| file.rewind())
         .and_then(|()| file.write_all(note.as_bytes()))
         .map_err(failed)?;
-    Ok(StoreLock { _file: file })
+    Ok(StoreLock { file })
 }
 
 fn holder(file: File) -> String {
@@ -67,10 +75,11 @@ pub(super) fn check_version(paths: &Paths, disk: &Disk) -> Result<(), RegistryEr
     let text =
         present(std::fs::read_to_string(paths.version())).map_err(|error| disk.error(OPERATION, error))?;
     let Some(text) = text else {
-        if !is_fresh(paths.root()).map_err(|error| disk.error(OPERATION, error))? {
+        if !is_fresh(paths).map_err(|error| disk.error(OPERATION, error))? {
             let detail = "the folder is not empty and no store of syncd: name another one";
             return Err(refused(ErrorKind::Unsupported, detail));
         }
+        sweep(paths, disk)?;
         disk.write_small(&paths.version(), format!("{VERSION}\n").as_bytes(), OPERATION)?;
         return disk.settle();
     };
@@ -86,15 +95,20 @@ pub(super) fn check_version(paths: &Paths, disk: &Disk) -> Result<(), RegistryEr
     }
 }
 
-/// Whether nothing but what opening makes is in the folder (and what a new file system has).
-fn is_fresh(root: &Path) -> io::Result<bool> {
-    for entry in std::fs::read_dir(root)? {
-        let name = entry?.file_name();
-        if name != "lock" && name != "tmp" && name != "lost+found" {
-            return Ok(false);
+/// Whether nothing but what opening makes is in the folder (and what a new file system has). The
+/// sweep must not touch a `tmp` that is somebody else's.
+fn is_fresh(paths: &Paths) -> io::Result<bool> {
+    let only = |folder: &Path, ours: &dyn Fn(&str) -> bool| -> io::Result<bool> {
+        for entry in std::fs::read_dir(folder)? {
+            if !entry?.file_name().to_str().is_some_and(ours) {
+                return Ok(false);
+            }
         }
-    }
-    Ok(true)
+        Ok(true)
+    };
+    Ok(only(paths.root(), &|name| {
+        matches!(name, "lock" | "tmp" | "lost+found")
+    })? && only(&paths.tmp(), &|name| name.starts_with(TEMPORARY))?)
 }
 
 /// Removes what a writer that died left in `tmp/`: nobody ever saw it.

@@ -1,0 +1,12 @@
+//! The store survives what may happen to it: the process killed at any system call, system calls
+//! that fail, and the power cut. Whatever happened, each tag and manifest that is visible leads to
+//! whole content, and what was acknowledged is there.
+//!
+//! Needs root, strace, loop devices and `mkfs.ext4`.
+
+mod check;
+mod faults;
+mod kill;
+mod order;
+mod power;
+mod strace;
