@@ -79,7 +79,7 @@ impl From<WalkError> for ImageFault {
         let kind = error.kind().as_str();
         let operation = "read the image at";
         match error {
-            WalkError::Source { path, source } => Self::at(operation, path, source),
+            WalkError::Source { path, source } => Self::at(operation, path, *source),
             WalkError::Manifest { path, source } => Self {
                 kind,
                 source: Some(Box::new(source)),

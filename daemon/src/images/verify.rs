@@ -304,7 +304,7 @@ pub(crate) async fn inventory_at<P: ImageSource>(
         {
             Ok(Found::Broken(
                 Some(head.digest),
-                format!("{path}: {}", chain(&source)),
+                format!("{path}: {}", chain(source.as_ref())),
             ))
         }
         Err(error) => Err(error.into()),
