@@ -18,6 +18,8 @@ use super::fault::{DAMAGED, ImageFault};
 use super::progress::Progress;
 use super::resume;
 use super::verify::{self, Depth, Flaw, Inventory};
+use crate::oci::limit::Gate;
+use crate::oci::retry::Retry;
 use crate::oci::store::{Descriptor, ImageSink, ImageSource};
 use crate::oci::walk::{self, Closure, ClosureBlob, ClosureManifest};
 use crate::oci::{ErrorKind, RegistryError};
@@ -33,6 +35,8 @@ pub struct Engine<D> {
     sink: D,
     held: Arc<Mutex<HashMap<Digest, Arc<Holders>>>>,
     permits: Arc<Semaphore>,
+    /// The budget of blobs begun again, over all images.
+    retries: Arc<Gate>,
 }
 
 /// The repositories of the sink that have a blob. Locked while one of them gets it.
@@ -92,6 +96,7 @@ where
             sink,
             held: Arc::default(),
             permits: Arc::new(Semaphore::new(BLOBS_AT_ONCE)),
+            retries: Gate::new(1),
         }
     }
 
@@ -207,10 +212,12 @@ where
         }
         let _permit = self.permits.acquire().await;
         if trust == Trust::Told {
-            let there = match holders.first() {
+            let home = self.is_home(job).then_some(&job.from);
+            let mounted = match holders.first().or(home) {
                 Some(from) => self.sink.mount_blob(&job.to, blob, from).await?,
-                None => self.sink.has_blob(&job.to, blob).await?,
+                None => false,
             };
+            let there = mounted || holders.is_empty() && self.sink.has_blob(&job.to, blob).await?;
             if there {
                 found(blob.size);
                 holders.push(job.to.clone());
@@ -224,6 +231,11 @@ where
         Ok(())
     }
 
+    /// Whether source and sink are one place.
+    fn is_home<S: ImageSource>(&self, job: &Job<S>) -> bool {
+        job.source.place() == self.sink.place()
+    }
+
     /// The blob's bytes, from the source's live answer into the sink. A reading that breaks off
     /// goes on where it was; what fails otherwise is begun again.
     async fn send<S>(
@@ -235,24 +247,48 @@ where
     where
         S: ImageSource + Clone + 'static,
     {
-        let mut tries = 1;
-        loop {
-            let (progress, index, sum) = (Arc::clone(&job.progress), job.index, Arc::clone(sent));
-            let meter: resume::Meter = Arc::new(move |bytes| {
-                sum.fetch_add(bytes, Ordering::Relaxed);
-                progress.image_advanced(index, bytes);
-            });
-            let result = match resume::read(&job.source, &job.from, blob, meter).await {
-                Ok(content) => self.sink.put_blob(&job.to, blob, content).await,
-                Err(error) => return Err(error),
-            };
-            let Err(error) = result else { return Ok(()) };
-            if tries == TRIES || !(error.is_retryable() || error.kind() == ErrorKind::Integrity) {
-                return Err(error);
+        // Requests that fail are tried again by the client; this is for uploads that broke half way,
+        // which only a new reading can begin again.
+        let again = Retry {
+            tries: TRIES,
+            ..Retry::default()
+        };
+        let place = self.sink.place();
+        let sent = again.run(&self.retries, &place, "copy the blob", || async {
+            let mut result = self.send_once(job, blob, sent).await?;
+            if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Integrity) {
+                // A proxy may have spoiled it; a second time is the source's own fault.
+                result = self.send_once(job, blob, sent).await?;
             }
-            tracing::debug!(error = %error, digest = %blob.digest, tries, "a blob is sent again");
-            tries += 1;
-        }
+            result.map(Ok).or_else(|error| {
+                if error.is_retryable() {
+                    Err(error)
+                } else {
+                    Ok(Err(error))
+                }
+            })
+        });
+        sent.await?
+    }
+
+    /// The inner result is the upload's, the outer one the source's: that was tried often enough.
+    async fn send_once<S>(
+        &self,
+        job: &Job<S>,
+        blob: &Descriptor,
+        sent: &Arc<AtomicU64>,
+    ) -> Result<Result<(), RegistryError>, RegistryError>
+    where
+        S: ImageSource + Clone + 'static,
+    {
+        let (progress, index, sum) = (Arc::clone(&job.progress), job.index, Arc::clone(sent));
+        let meter: resume::Meter = Arc::new(move |bytes| {
+            sum.fetch_add(bytes, Ordering::Relaxed);
+            progress.image_advanced(index, bytes);
+        });
+        let later = self.is_home(job);
+        let content = resume::read(&job.source, &job.from, blob, later, meter).await?;
+        Ok(self.sink.put_blob(&job.to, blob, content).await)
     }
 
     async fn put_manifests<S>(

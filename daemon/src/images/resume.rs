@@ -27,22 +27,28 @@ struct Reading<S> {
 }
 
 /// Opens the blob, and gives a stream that goes on after a break as long as it gets further each
-/// time. Not verified: who takes the bytes hashes them all, across breaks.
+/// time. Not verified: who takes the bytes hashes them all, across breaks. `later` opens it when
+/// the first byte is wanted: within one registry an open reading would hold the connection that
+/// starting the upload waits for.
 pub(super) async fn read<S>(
     source: &S,
     repository: &Repository,
     blob: &Descriptor,
+    later: bool,
     meter: Meter,
 ) -> Result<BlobStream, RegistryError>
 where
     S: ImageSource + Clone + 'static,
 {
-    let stream = source.blob(repository, blob, 0).await?;
+    let stream = match later {
+        true => None,
+        false => Some(source.blob(repository, blob, 0).await?),
+    };
     let reading = Reading {
         source: source.clone(),
         repository: repository.clone(),
         blob: blob.clone(),
-        stream: Some(stream),
+        stream,
         at: 0,
         resumed_at: 0,
         resumes: 0,

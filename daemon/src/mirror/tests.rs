@@ -286,7 +286,7 @@ async fn nothing_changed_costs_one_head_a_side() {
     let requests = &report.totals.requests;
     assert_eq!(
         (requests.source, requests.destination, report.totals.bytes),
-        (3, 4, 0)
+        (3, 3, 0)
     );
 }
 
@@ -561,6 +561,44 @@ async fn folders_are_sources_and_two_rules_never_write_one_name() {
         format!("{}/hello:1", world.mirror.address)
     );
     assert_eq!(report.totals.requests, Requests::default());
+}
+
+#[tokio::test]
+async fn a_registry_is_a_source_and_a_sink_like_any_other() {
+    let world = World::new(true).await;
+    let client = world.context().client;
+    let remote = Remote::destination(client, world.mirror.host.clone());
+    let (one, other) = (repository("team/app"), repository("other"));
+    crate::oci::conformance::sink_conformance(&remote, &one, &other)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn copying_within_one_registry_needs_no_second_connection_to_hold() {
+    let mut world = World::new(true).await;
+    world.add("a").await;
+    world.pass().await;
+    let from = world.mirrored("a");
+    let reference = format!("{}/{from}:1", world.mirror.host).parse().unwrap();
+    world.rules = vec![ImageRule {
+        source: Source::Registry(reference),
+        name: Some(MirrorName::Literal(repository("again"), "1".parse().unwrap())),
+    }];
+    let mut ctx = world.context();
+    let mut registries = ctx.config.registries.clone();
+    registries[1].limits.connections = 1;
+    let credentials = Arc::new(ConfiguredCredentials::new(&registries));
+    ctx.client = RegistryClient::new(&registries, credentials, ctx.clock.clone()).unwrap();
+    let report = pass(&ctx, PassOptions::default(), Arc::new(Silent), now()).await;
+    assert_eq!(report.totals.copied, 1, "{report:#?}");
+    let mounted = world
+        .mirror
+        .store
+        .head(&repository("m/again"), &tag("1"))
+        .await
+        .unwrap();
+    assert!(mounted.is_some());
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod exchange;
 pub mod graph;
 pub mod http;
 pub mod layout;
-mod limit;
+pub(crate) mod limit;
 mod login;
 pub mod look;
 pub mod memory;
@@ -18,7 +18,7 @@ mod origin;
 pub mod quirks;
 mod refusal;
 pub mod remote;
-mod retry;
+pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod store;

@@ -4,7 +4,7 @@
 //! they pass. Content of a wrong digest or size breaks the upload before its last byte is out, so
 //! that no registry, however trusting, stores it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
@@ -56,8 +56,7 @@ impl Remote {
         content: BlobStream,
     ) -> Result<(), RegistryError> {
         let session = self.session(repository, blob).await?;
-        let fault = Fault::default();
-        let content = checked(content, blob, self.host.as_str(), fault.clone());
+        let content = checked(content, blob, self.host.as_str());
         let sent = match self.quirks.upload {
             Upload::Monolithic => self.put(repository, blob, &session, content).await,
             Upload::OnePatch => self.patched(repository, blob, &session, content, None).await,
@@ -68,13 +67,8 @@ impl Remote {
             Upload::Chunked(_) => self.put(repository, blob, &session, content).await,
         };
         let Err(error) = sent else { return Ok(()) };
-        let fault = fault.take();
-        // A registry that cannot be reached cannot be told either.
-        if fault.is_some() || !error.is_retryable() || error.kind() == ErrorKind::ConnectionReset {
-            self.abandon(repository, session).await;
-        }
-        // The content's own fault is the cause, whatever the broken request looked like.
-        Err(fault.unwrap_or(error))
+        self.abandon(repository, session).await;
+        Err(error)
     }
 
     /// Ends the sessions that mounts opened and no upload used.
@@ -180,7 +174,8 @@ impl Remote {
     async fn abandon(&self, repository: &Repository, session: Location) {
         let mut request = self.to(Method::DELETE, repository, session);
         request.operation = "end the upload";
-        if let Err(error) = self.client.send(&self.host, request).await {
+        let once = self.client.without_retries();
+        if let Err(error) = once.send(&self.host, request).await {
             tracing::debug!(registry = %self.host, error = %error, "an upload session was left open");
         }
     }
@@ -201,91 +196,75 @@ async fn body(mut stream: BlobStream, len: u64) -> Result<RequestBody, RegistryE
     Ok(RequestBody::Bytes(Bytes::new()))
 }
 
-/// What was wrong with the content, kept aside: the client only sees a body that broke.
-#[derive(Clone, Default)]
-struct Fault(Arc<Mutex<Option<RegistryError>>>);
-
-impl Fault {
-    fn take(&self) -> Option<RegistryError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Keeps the error and gives a short one for the request.
-    fn keep(&self, error: RegistryError) -> RegistryError {
-        let short = RegistryError::new(error.kind(), error.place.clone(), error.operation.clone());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        short
-    }
-}
-
 struct Checking {
     content: BlobStream,
-    hasher: Option<Hasher>,
+    hasher: Hasher,
     left: u64,
     blob: Descriptor,
     place: String,
-    fault: Fault,
+    done: bool,
 }
 
-/// The content, hashed as it passes. The last chunk comes only when the digest is right.
-fn checked(content: BlobStream, blob: &Descriptor, place: &str, fault: Fault) -> BlobStream {
+/// The content, hashed as it passes. The last chunk comes only when the content has ended and has
+/// its digest; so a request that fails with the stream was never whole.
+fn checked(content: BlobStream, blob: &Descriptor, place: &str) -> BlobStream {
     let state = Checking {
         content,
-        hasher: Some(Hasher::new(blob.digest.algorithm())),
+        hasher: Hasher::new(blob.digest.algorithm()),
         left: blob.size,
         blob: blob.clone(),
         place: place.to_owned(),
-        fault,
+        done: false,
     };
-    stream::unfold(state, |mut state| async move {
-        state.hasher.as_ref()?;
-        let item = state.step().await?;
-        if item.is_err() {
-            state.hasher = None;
-        }
-        Some((item, state))
+    stream::try_unfold(state, |mut state| async move {
+        let chunk = state.next().await?;
+        Ok(chunk.map(|chunk| (chunk, state)))
     })
     .boxed()
 }
 
 impl Checking {
-    async fn step(&mut self) -> Option<Result<Bytes, RegistryError>> {
-        match self.content.next().await {
-            Some(Ok(chunk)) => Some(self.pass(chunk)),
-            Some(Err(error)) => Some(Err(self.fault.keep(error))),
-            None if self.left == 0 => {
-                // Only an empty blob comes here unchecked.
-                let hasher = self.hasher.take()?;
-                let unchecked = self.blob.size == 0 && hasher.finish() != self.blob.digest;
-                unchecked.then(|| Err(self.wrong("it is not empty by its digest")))
-            }
-            None => Some(Err(self.wrong("it ended before its size"))),
+    async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+        if self.done {
+            return Ok(None);
         }
+        let chunk = self.content.next().await.transpose()?;
+        let Some(chunk) = chunk else {
+            if self.left > 0 {
+                return Err(self.wrong("it ended before its size"));
+            }
+            // Only an empty blob ends here.
+            return self.check().map(|()| None);
+        };
+        self.take(&chunk)?;
+        if self.left > 0 || self.blob.size == 0 {
+            return Ok(Some(chunk));
+        }
+        while let Some(more) = self.content.next().await.transpose()? {
+            self.take(&more)?;
+        }
+        self.check().map(|()| Some(chunk))
     }
 
-    fn pass(&mut self, chunk: Bytes) -> Result<Bytes, RegistryError> {
-        let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
-            return Err(self.wrong("it is longer than its size"));
-        };
-        self.left = left;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&chunk);
-        }
-        // The hash is taken when the size is reached, before the bytes that complete it are out.
-        let complete = left == 0 && !chunk.is_empty();
-        let digest = complete
-            .then(|| self.hasher.clone().map(Hasher::finish))
-            .flatten();
-        match digest {
-            Some(digest) if digest != self.blob.digest => Err(self.wrong("its bytes do not have its digest")),
-            _ => Ok(chunk),
+    fn take(&mut self, chunk: &Bytes) -> Result<(), RegistryError> {
+        let left = self.left.checked_sub(chunk.len() as u64);
+        self.left = left.ok_or_else(|| self.wrong("it is longer than its size"))?;
+        self.hasher.update(chunk);
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), RegistryError> {
+        self.done = true;
+        if self.hasher.clone().finish() == self.blob.digest {
+            Ok(())
+        } else {
+            Err(self.wrong("its bytes do not have its digest"))
         }
     }
 
     fn wrong(&self, what: &str) -> RegistryError {
         let operation = format!("pass on blob {}", self.blob.digest);
-        let error = RegistryError::new(ErrorKind::Integrity, self.place.clone(), operation);
-        self.fault.keep(error.detail(what))
+        RegistryError::new(ErrorKind::Integrity, self.place.clone(), operation).detail(what)
     }
 }
 
@@ -332,7 +311,8 @@ mod tests {
     use futures::TryStreamExt as _;
     use syncd_config::Digest;
 
-    fn descriptor(content: &[u8], size: u64) -> Descriptor {
+    fn descriptor(content: &[u8]) -> Descriptor {
+        let size = content.len();
         let text = serde_json::json!({"mediaType": "x", "size": size, "digest": Digest::sha256(content)});
         serde_json::from_value(text).unwrap()
     }
@@ -344,38 +324,37 @@ mod tests {
 
     #[tokio::test]
     async fn content_that_is_not_the_blob_never_gets_out_whole() {
-        #[rustfmt::skip]
-        let cases: [(&[&'static [u8]], &[u8], u64, Result<usize, &str>); 7] = [
-            (&[b"hello ", b"world"], b"hello world", 11, Ok(11)),
-            (&[b"hello ", b"", b"world", b""], b"hello world", 11, Ok(11)),
-            (&[b"hello ", b"w0rld"], b"hello world", 11, Err("its bytes do not have its digest")),
-            (&[b"hello "], b"hello world", 11, Err("it ended before its size")),
-            (&[b"hello world", b"!"], b"hello world", 11, Err("it is longer than its size")),
-            (&[], b"", 0, Ok(0)),
-            (&[], b"x", 0, Err("it is not empty by its digest")),
+        const DIGEST: &str = "its bytes do not have its digest";
+        const LONGER: &str = "it is longer than its size";
+        let whole = b"hello world".as_slice();
+        let cases: [(&[&'static [u8]], &[u8], Result<usize, &str>); 8] = [
+            (&[b"hello ", b"world"], whole, Ok(11)),
+            (&[b"hello ", b"", b"world", b""], whole, Ok(11)),
+            (&[b"hello ", b"w0rld"], whole, Err(DIGEST)),
+            (&[b"hello "], whole, Err("it ended before its size")),
+            (&[b"hello world", b"!"], whole, Err(LONGER)),
+            (&[b"hello world!"], whole, Err(LONGER)),
+            (&[], b"", Ok(0)),
+            (&[b"x"], b"", Err(LONGER)),
         ];
-        for (parts, content, size, expected) in cases {
-            let fault = Fault::default();
-            let mut stream = checked(chunks(parts), &descriptor(content, size), "h", fault.clone());
-            let mut out = 0;
-            let mut failed = false;
+        for (parts, content, expected) in cases {
+            let mut stream = checked(chunks(parts), &descriptor(content), "h");
+            let (mut out, mut fault) = (0, None);
             while let Some(item) = stream.next().await {
                 match item {
                     Ok(bytes) => out += bytes.len(),
-                    Err(_) => failed = true,
+                    Err(error) => fault = Some(error),
                 }
             }
-            let fault = fault.take();
             match expected {
-                Ok(length) => assert_eq!((out, failed, fault.is_none()), (length, false, true)),
+                Ok(length) => assert_eq!((out, fault.is_none()), (length, true)),
                 Err(detail) => {
                     let fault = fault.unwrap();
-                    assert!(failed);
                     assert_eq!(
                         (fault.kind(), fault.detail.as_str()),
                         (ErrorKind::Integrity, detail)
                     );
-                    assert!(parts.concat().len() > 11 || out < 11, "{out} bytes got out");
+                    assert!(out < 11, "{out} bytes got out");
                 }
             }
         }
