@@ -95,8 +95,9 @@ async fn the_end_in_the_middle_of_an_upload_leaves_nothing_half_written() {
     let mut stream = server.connect().await;
     let request = Request::new("PUT", &format!("{path}?digest={digest}")).user("writer");
     let request = request.header("Content-Length", &content.len().to_string());
+    // Less than goes to a blocking task: one of these stops the paused clock.
     stream
-        .write_all(&request.body(&content[..2_000_000]).bytes())
+        .write_all(&request.body(&content[..500_000]).bytes())
         .await
         .unwrap();
     server.stop.take().unwrap().send(()).unwrap();

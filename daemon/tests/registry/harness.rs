@@ -1,9 +1,8 @@
 //! A registry on a free port, and an HTTP client that sends exactly what a test wrote.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use syncd::oci::layout::Layout;
@@ -38,10 +37,7 @@ impl Server {
     pub(crate) async fn start_with(policy: AnonymousPull, tls: Option<ServerTls>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let htpasswd = dir.path().join("htpasswd");
-        let mut file = std::fs::File::create(&htpasswd).unwrap();
-        for user in ["reader", "writer", "other"] {
-            writeln!(file, "{user}:{}", bcrypt::hash(format!("{user}-pw"), 4).unwrap()).unwrap();
-        }
+        std::fs::write(&htpasswd, users()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let config = EmbeddedRegistry {
@@ -135,6 +131,14 @@ impl Server {
         assert_eq!(reply.status, 202, "{}", reply.text());
         reply.header("location").to_owned()
     }
+}
+
+fn users() -> &'static str {
+    static LINES: OnceLock<String> = OnceLock::new();
+    LINES.get_or_init(|| {
+        let line = |user: &str| format!("{user}:{}\n", bcrypt::hash(format!("{user}-pw"), 4).unwrap());
+        ["reader", "writer", "other"].map(line).concat()
+    })
 }
 
 /// The manifest of an image with an empty config and this layer.
