@@ -126,17 +126,27 @@ async fn carry_out(work: &Work<'_>, image: &Image, step: Step, index: usize, rep
             reason: "in the mirror, proven within a day".to_owned(),
             inventory: None,
         }),
-        Step::Copy { why, .. } | Step::Prove { why, .. } if work.options.dry_run => {
-            report.outcome = ImageOutcome::Skipped;
-            report.reason = format!("dry run; {}", why.text());
-            return;
-        }
+        Step::Copy { why, .. } if work.options.dry_run => return would_copy(report, &why.text()),
+        Step::Prove { digest, why } if work.options.dry_run => match look(work, image, &digest).await {
+            Ok(Ok(_)) => Ok(Done {
+                outcome: ImageOutcome::Present,
+                verified: proof(work.options.verify),
+                bytes: 0,
+                reason: why.text(),
+                inventory: None,
+            }),
+            Ok(Err(flaws)) => return would_copy(report, &format!("not whole in the mirror: {flaws}")),
+            Err(fault) => Err(fault.report()),
+        },
         Step::Copy { why, .. } => copy(work, image, index, why.text()).await,
         Step::Prove { digest, why } => prove(work, image, index, &digest, why.text()).await,
     };
     match done {
         Err(error) => {
             report.error = Some(error);
+            if work.options.dry_run {
+                return;
+            }
             // What it said may no longer be so.
             if let Err(error) = work.ctx.receipts.revoke(&image.spot.name) {
                 tracing::warn!(image = %image.spot.name, %error, "failed to take a receipt back");
@@ -151,6 +161,19 @@ async fn carry_out(work: &Work<'_>, image: &Image, step: Step, index: usize, rep
                 record(work, image, report, done.verified, inventory).await;
             }
         }
+    }
+}
+
+/// A dry run changes nothing, receipts included: reading is all it does.
+fn would_copy(report: &mut ImageReport, why: &str) {
+    report.outcome = ImageOutcome::Skipped;
+    report.reason = format!("dry run; {why}");
+}
+
+fn proof(verify: Verify) -> Verified {
+    match verify {
+        Verify::Touch => Verified::Touched,
+        Verify::Full => Verified::Hashed,
     }
 }
 
@@ -204,10 +227,7 @@ async fn prove(
     };
     Ok(Done {
         outcome: ImageOutcome::Present,
-        verified: match work.options.verify {
-            Verify::Touch => Verified::Touched,
-            Verify::Full => Verified::Hashed,
-        },
+        verified: proof(work.options.verify),
         bytes: 0,
         reason,
         inventory: Some(inventory),
