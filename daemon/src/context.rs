@@ -8,6 +8,7 @@ use std::sync::Arc;
 use syncd_config::Config;
 use syncd_providers::Clock;
 
+use crate::diagnose::DiagnoseContext;
 use crate::images::receipt::Receipts;
 use crate::mirror::{self, MirrorContext, PassOptions, Progress};
 use crate::oci::credentials::ConfiguredCredentials;
@@ -78,6 +79,21 @@ impl Context {
         };
         mirror::pass(&context, options, progress, self.clock.now()).await
     }
+}
+
+/// What a diagnosis works with; without a configuration there is no credential.
+///
+/// # Errors
+/// A CA file cannot be used.
+pub fn diagnose(config: Option<Arc<Config>>, clock: &Clock) -> Result<DiagnoseContext, RegistryError> {
+    let entries = config.as_ref().map_or(&[][..], |config| &config.registries);
+    let credentials = Arc::new(ConfiguredCredentials::new(entries));
+    let client = RegistryClient::new(entries, credentials, clock.clone())?;
+    Ok(DiagnoseContext {
+        store: config.as_deref().map(store_dir),
+        config,
+        client,
+    })
 }
 
 /// Writes the derived `index.json` files that are older than their repository's tags.

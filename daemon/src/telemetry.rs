@@ -57,9 +57,10 @@ impl Form {
 
 /// Starts logging; `RUST_LOG` chooses what, when it is set. A second call in one process changes nothing.
 pub fn init(level: Verbosity, daemon: bool, form: Form, color: bool) {
+    let chosen = directives(level, daemon, form);
     let filter = std::env::var_os("RUST_LOG")
         .and_then(|chosen| EnvFilter::try_new(chosen.to_str()?).ok())
-        .unwrap_or_else(|| EnvFilter::new(directives(level, daemon)));
+        .unwrap_or_else(|| EnvFilter::new(chosen));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match form {
         Form::Json => {
@@ -84,10 +85,12 @@ pub fn init(level: Verbosity, daemon: bool, form: Form, color: bool) {
 }
 
 /// What is let through. Libraries are held to warnings until asked for: they would drown syncd.
-fn directives(level: Verbosity, daemon: bool) -> &'static str {
+fn directives(level: Verbosity, daemon: bool, form: Form) -> &'static str {
     match (level, daemon) {
         (Verbosity::Quiet, _) => "error",
         (Verbosity::Normal, false) => "warn",
+        // What a person must know is said to them; the events behind it are for -v.
+        (Verbosity::Normal, true) if form == Form::Lines => "warn,syncd::app::reload=info,say=info",
         (Verbosity::Normal, true) => "warn,syncd=info,syncd_config=info,syncd_providers=info,say=info",
         (Verbosity::Verbose, _) => "info,syncd=debug,syncd_config=debug,syncd_providers=debug,say=info",
         (Verbosity::Trace, _) => "trace",

@@ -33,7 +33,6 @@ pub(super) async fn acquire(
             Err(error) if error.kind() == ErrorKind::Locked && Instant::now() < deadline => {
                 if !told {
                     told = true;
-                    tracing::info!(holder = %error.detail, "waiting for the store");
                     (options.notify)(Notice::Waiting(&error.detail));
                     sources
                         .ready

@@ -90,7 +90,7 @@ impl MirrorTask {
         }
     }
 
-    async fn pass(&self) -> Finished {
+    async fn pass(&self, why: Activation) -> Finished {
         let context = self.context();
         if context.config.mirror.is_none() {
             return Finished::done("nothing to mirror is configured");
@@ -104,6 +104,8 @@ impl MirrorTask {
         self.reports.send_replace(Some(Arc::clone(&report)));
         if self.first.swap(false, Ordering::Relaxed) {
             (self.notify)(Notice::FirstPass(&context.config, &report));
+        } else {
+            (self.notify)(Notice::Pass(why, &report));
         }
         finished
     }
@@ -114,8 +116,8 @@ impl Task for MirrorTask {
         "mirror"
     }
 
-    fn run(&self, _why: Activation) -> BoxFuture<'_, Finished> {
-        Box::pin(self.pass())
+    fn run(&self, why: Activation) -> BoxFuture<'_, Finished> {
+        Box::pin(self.pass(why))
     }
 }
 

@@ -1,33 +1,33 @@
 //! The composition root of `syncd run`, read from top to bottom.
 
 mod error;
+mod frame;
 mod lock;
 mod mirror;
 mod options;
-mod parts;
 mod reload;
 mod signals;
 mod summary;
 mod upkeep;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use syncd_config::Loaded;
-use tokio::net::TcpListener;
+use syncd_config::{Config, Loaded};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::error;
 
 use crate::context::Context;
 use crate::control;
-use crate::schedule;
-use crate::status;
+use crate::oci::layout::Layout;
+use crate::registry::Registry;
+use crate::schedule::{self, TaskHandle, Timetable};
 pub use error::StartError;
+use frame::Frame;
 use mirror::MirrorTask;
 pub use mirror::options as pass_options;
 pub use options::{Notice, Notify, RunOptions};
-use parts::{build_view, listen, serve_registry, stop};
-use reload::Reload;
+use reload::{Followers, Reload};
 use signals::Signals;
 pub use summary::{mirror_summary, size};
 
@@ -45,96 +45,99 @@ pub async fn run(options: RunOptions) -> Result<(), StartError> {
 }
 
 async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError> {
-    let notify = Arc::clone(&options.notify);
-    let Loaded {
-        config,
-        hash,
-        warnings,
-        ..
-    } = load(&options)?;
+    let loaded = syncd_config::load(&options.config_path).map_err(StartError::Config)?;
+    (options.notify)(Notice::Warnings(&loaded.warnings));
+    let Loaded { config, hash, .. } = loaded;
     let config = Arc::new(config);
-    notify(Notice::Warnings(&warnings));
 
     // Seen from outside from the first moment: alive, not ready.
-    let registry_slot = Arc::new(OnceLock::new());
-    let (view, sources) = build_view(&options, &registry_slot);
-    let mut jobs = JoinSet::new();
-    let status = TcpListener::bind(config.listen).await.ok();
-    let serving_status = status.is_some();
-    if let Some(listener) = status {
-        jobs.spawn(status::serve(
-            listener,
-            status::router(view.clone()),
-            signals.stop.clone(),
-        ));
-    }
-
-    let Some(store) = lock::acquire(&config, &options, &sources, signals.stop.clone()).await? else {
+    let mut frame = Frame::new(&options, Arc::clone(&config), signals);
+    let Some(store) = frame.open(&options).await? else {
         return Ok(());
     };
-    if !serving_status {
-        // The process before us may have had the port until it let the store go.
-        let listener = listen("status", config.listen).await?;
-        jobs.spawn(status::serve(
-            listener,
-            status::router(view.clone()),
-            signals.stop.clone(),
-        ));
-    }
 
-    // Clients and jobs.
-    let context = Context::new(Arc::clone(&config), Some(store.clone()), options.clock.clone());
-    let context = context.map_err(StartError::Client)?;
-    let (context, contexts) = watch::channel(Arc::new(context));
-    let registry = serve_registry(&config, &store, &sources, &mut jobs, &signals).await?;
-    if let Some(registry) = &registry {
-        registry_slot.get_or_init(|| Arc::clone(registry));
-    }
-    let (timetable, timetables) = watch::channel(mirror::timetable(&config));
-    let task = Arc::new(MirrorTask::new(
-        contexts,
-        sources.mirror.clone(),
-        Arc::clone(&notify),
-    ));
-    let (handle, driver) = schedule::spawn(
-        task.clone(),
-        timetables,
-        options.clock.clone(),
-        signals.stop.clone(),
-    );
-    sources.tasks.send_replace(vec![handle.clone()]);
-    jobs.spawn(async move {
-        if driver.await.is_err() {
-            warn!("a task's driver ended early")
-        }
-    });
-
-    // Doors for commands, upkeep, reload.
+    let context = build_clients(&config, &store, &options)?;
+    let registry = frame.serve_registry(&store).await?;
     let socket = control::listen(&config.state_dir)?;
-    let router = control::router(view.clone(), task.by_hand(handle.clone()));
-    jobs.spawn(status::serve(socket, router, signals.stop.clone()));
-    jobs.spawn(upkeep::keep(
-        store.clone(),
-        sources.ready.clone(),
-        signals.stop.clone(),
-    ));
-    let reload = Reload::new(
+    (options.notify)(Notice::Ready(&config));
+
+    let tasks = register_tasks(&options, &mut frame, &context, &config);
+    serve_commands(&mut frame, socket, &tasks);
+    look_after(
         &options,
+        &mut frame,
+        store.clone(),
         hash,
         context,
-        timetable,
-        handle,
         registry,
-        sources.config.clone(),
+        tasks,
     );
-    jobs.spawn(reload.watch(signals.hangup.clone(), signals.stop.clone()));
 
-    info!(status = %config.listen, state_dir = %config.state_dir.display(), "ready");
-    notify(Notice::Ready(&config));
-    stop(signals, jobs, &store, &config, &notify).await;
+    frame.until_stopped(&store, &options).await;
     Ok(())
 }
 
-fn load(options: &RunOptions) -> Result<Loaded, StartError> {
-    syncd_config::load(&options.config_path).map_err(StartError::Config)
+type Contexts = watch::Sender<Arc<Context>>;
+
+fn build_clients(config: &Arc<Config>, store: &Layout, options: &RunOptions) -> Result<Contexts, StartError> {
+    let context = Context::new(Arc::clone(config), Some(store.clone()), options.clock.clone());
+    Ok(watch::channel(Arc::new(context.map_err(StartError::Client)?)).0)
+}
+
+/// The scheduled tasks: today the mirror.
+struct Tasks {
+    mirror: Arc<MirrorTask>,
+    handle: TaskHandle,
+    timetable: watch::Sender<Timetable>,
+}
+
+fn register_tasks(options: &RunOptions, frame: &mut Frame, context: &Contexts, config: &Config) -> Tasks {
+    let reports = frame.sources.mirror.clone();
+    let mirror = Arc::new(MirrorTask::new(
+        context.subscribe(),
+        reports,
+        Arc::clone(&options.notify),
+    ));
+    let (timetable, timetables) = watch::channel(mirror::timetable(config));
+    let task = Arc::<MirrorTask>::clone(&mirror);
+    let (handle, driver) = schedule::spawn(task, timetables, options.clock.clone(), frame.stop());
+    frame.sources.tasks.send_replace(vec![handle.clone()]);
+    frame.spawn(async move {
+        if driver.await.is_err() {
+            error!("the mirror's driver ended by a bug: nothing is mirrored until syncd is started again");
+        }
+    });
+    Tasks {
+        mirror,
+        handle,
+        timetable,
+    }
+}
+
+fn serve_commands(frame: &mut Frame, socket: UnixListener, tasks: &Tasks) {
+    let by_hand = tasks.mirror.by_hand(tasks.handle.clone());
+    frame.serve(socket, control::router(frame.view.clone(), by_hand));
+    let ready = |ready: &mut crate::status::Ready| ready.set("commands", true, "the control socket is open");
+    frame.sources.ready.send_modify(ready);
+}
+
+fn look_after(
+    options: &RunOptions,
+    frame: &mut Frame,
+    store: Layout,
+    hash: syncd_config::Digest,
+    context: Contexts,
+    registry: Option<Arc<Registry>>,
+    tasks: Tasks,
+) {
+    frame.spawn(upkeep::keep(store, frame.sources.ready.clone(), frame.stop()));
+    let followers = Followers {
+        context,
+        timetable: tasks.timetable,
+        task: tasks.handle,
+        registry,
+        status: frame.sources.config.clone(),
+    };
+    let reload = Reload::new(options, hash, followers);
+    frame.spawn(reload.watch(frame.hangup(), frame.stop()));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use syncd_config::Config;
 use syncd_providers::Clock;
 
-use crate::report::MirrorReport;
+use crate::report::{Activation, MirrorReport};
 
 /// What `run` needs to know.
 pub struct RunOptions {
@@ -31,10 +31,12 @@ pub enum Notice<'a> {
     Warnings(&'a [syncd_config::Problem]),
     /// Another process holds the store; in its words.
     Waiting(&'a str),
-    /// Everything serves.
+    /// Everything listens; the tasks begin.
     Ready(&'a Config),
-    /// The first mirror pass has ended.
+    /// The first mirror pass since the start has ended.
     FirstPass(&'a Config, &'a MirrorReport),
+    /// A later one has.
+    Pass(Activation, &'a MirrorReport),
     /// The end begins.
     Stopping,
 }

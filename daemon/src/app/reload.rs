@@ -35,37 +35,30 @@ pub(super) fn first_status(file: String, now: Timestamp) -> ConfigStatus {
     }
 }
 
+/// Those who are given a new configuration.
+pub(super) struct Followers {
+    pub(super) context: watch::Sender<Arc<Context>>,
+    pub(super) timetable: watch::Sender<Timetable>,
+    pub(super) task: TaskHandle,
+    pub(super) registry: Option<Arc<Registry>>,
+    pub(super) status: watch::Sender<ConfigStatus>,
+}
+
 /// Watches the configuration.
 pub(super) struct Reload {
     path: PathBuf,
     clock: Clock,
     hash: Digest,
-    context: watch::Sender<Arc<Context>>,
-    timetable: watch::Sender<Timetable>,
-    task: TaskHandle,
-    registry: Option<Arc<Registry>>,
-    status: watch::Sender<ConfigStatus>,
+    to: Followers,
 }
 
 impl Reload {
-    pub(super) fn new(
-        options: &RunOptions,
-        hash: Digest,
-        context: watch::Sender<Arc<Context>>,
-        timetable: watch::Sender<Timetable>,
-        task: TaskHandle,
-        registry: Option<Arc<Registry>>,
-        status: watch::Sender<ConfigStatus>,
-    ) -> Self {
+    pub(super) fn new(options: &RunOptions, hash: Digest, to: Followers) -> Self {
         Self {
             path: options.config_path.clone(),
             clock: options.clock.clone(),
             hash,
-            context,
-            timetable,
-            task,
-            registry,
-            status,
+            to,
         }
     }
 
@@ -101,9 +94,9 @@ impl Reload {
             warnings,
             ..
         } = loaded;
-        let running = Arc::clone(&self.context.borrow().config);
+        let running = Arc::clone(&self.to.context.borrow().config);
         let (config, needs_restart) = merge(&running, config);
-        let store = self.context.borrow().store.clone();
+        let store = self.to.context.borrow().store.clone();
         let context = match Context::new(Arc::new(config), store, self.clock.clone()) {
             Ok(context) => context,
             Err(error) => return self.problem(Some(chain(&error))),
@@ -111,20 +104,20 @@ impl Reload {
         for warning in &warnings {
             warn!(%warning, "doubtful in the configuration");
         }
-        let trouble = match (&self.registry, &context.config.registry) {
+        let trouble = match (&self.to.registry, &context.config.registry) {
             (Some(registry), Some(section)) => registry.reload(section).err(),
             _ => None,
         };
         self.hash = hash;
-        self.timetable.send_replace(mirror::timetable(&context.config));
-        self.context.send_replace(Arc::new(context));
+        self.to.timetable.send_replace(mirror::timetable(&context.config));
+        self.to.context.send_replace(Arc::new(context));
         let now = self.clock.now();
         if needs_restart.is_empty() {
             info!("the configuration changed and is in use");
         } else {
             warn!(keys = %needs_restart.join(", "), "the configuration changed and is in use, but for keys that need a restart");
         }
-        self.status.send_modify(|status| {
+        self.to.status.send_modify(|status| {
             status.loaded = now;
             status.needs_restart = needs_restart;
             status.problem = None;
@@ -135,12 +128,13 @@ impl Reload {
                 chain(&error)
             )));
         }
-        self.task.activate(Activation::Change);
+        self.to.task.activate(Activation::Change);
     }
 
     /// Notes a problem, or that there is none; says it once.
     fn problem(&self, message: Option<String>) {
         let known = self
+            .to
             .status
             .borrow()
             .problem
@@ -154,7 +148,7 @@ impl Reload {
             None => info!("the configuration file is in order again"),
         }
         let since = self.clock.now();
-        self.status.send_modify(|status| {
+        self.to.status.send_modify(|status| {
             status.problem = message.map(|message| ConfigProblem { since, message });
         });
     }

@@ -13,10 +13,10 @@ use super::output::{self, Failure};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  syncd config example > config.yaml    start from a commented example
-  syncd config check config.yaml        all problems of a file, in one run
-  syncd config show --config config.yaml
-  syncd config schema > syncd.schema.json   for your editor")]
+  syncd config example > config.yaml         start from a commented example
+  syncd config check config.yaml             all problems of a file, in one run
+  syncd config show --config config.yaml     with all defaults, without secrets
+  syncd config schema > syncd.schema.json    for your editor")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -30,8 +30,6 @@ enum Command {
         file: Option<PathBuf>,
     },
     /// Print the configuration as syncd understands it, defaults included
-    ///
-    /// Secrets are in files of their own and are never printed.
     Show,
     /// Print the JSON Schema of the configuration
     Schema,

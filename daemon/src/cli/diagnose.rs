@@ -3,58 +3,60 @@
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use syncd_config::Platform;
+use syncd_config::{Config, Platform};
 
 use super::exit::{self, Exit};
 use super::output::{self, Failure};
-use super::{Session, config, diagnose_text};
+use super::{HELP, Session, config, diagnose_text};
 use crate::context;
-use crate::diagnose::{self, DiagnoseContext, DiagnoseOptions};
-use crate::oci::RegistryClient;
-use crate::oci::credentials::ConfiguredCredentials;
+use crate::diagnose::{self, DiagnoseOptions};
+
+/// Columns of the text form.
+const WIDTH: usize = 80;
 
 /// Say why an image does not pull
-///
-/// Asks the registry what a node would ask it: name, connection, TLS, login,
-/// manifest, platform, and whether the mirror has the image. Credentials of
-/// the configuration are used where they belong, and never shown.
 #[derive(Debug, clap::Args)]
+#[command(help_template = HELP, before_help = "\
+Asks the registry what a node would ask it: name, connection, TLS, login,
+manifest and platform, and whether the mirror has the image. Credentials of
+the configuration go only where they belong, and are never shown. Without a
+configuration the registry is asked without a login.")]
 #[command(after_help = "\
 Examples:
   syncd diagnose docker.io/library/nginx:1.27
-  syncd diagnose registry.corp.example:5000/team/app:2 -o json
-  syncd diagnose quay.io/team/app:2 --platform linux/arm64 --blobs
+  syncd diagnose registry.corp.example:5000/team/app:2 --blobs
+  syncd diagnose quay.io/team/app:2 --platform linux/arm64
+  syncd diagnose ghcr.io/team/app:2 -o json | jq -r .verdict.cause
 
-Exit codes: 0 nothing is wrong, 1 a cause was found, 3 it could not be
-found out.")]
+Exit codes: 0 nothing is wrong, 1 a cause was found, 2 usage or configuration,
+3 it could not be found out.")]
 pub(super) struct Args {
-    /// The image, as a pod would name it
+    /// The image, as a pod names it
     #[arg(value_name = "IMAGE")]
     image: String,
-    /// The platform of the node [default: this machine's]
+    /// The node's platform, as linux/arm64 [default: this machine's]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     /// Read the last byte of every layer as well
     #[arg(long)]
     blobs: bool,
     /// The form of the answer
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// For people
     #[default]
     Text,
-    /// One JSON document
     Json,
-    /// One YAML document
     Yaml,
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
-    let context = context(session)?;
+    let config = optional_config(session)?;
+    let context =
+        context::diagnose(config, &session.clock).map_err(|error| Failure::new(Exit::Undecided, error))?;
     let mut options = DiagnoseOptions {
         blobs: args.blobs,
         ..DiagnoseOptions::default()
@@ -64,30 +66,17 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     }
     let report = diagnose::image(&context, &args.image, &options).await;
     match args.output {
-        Form::Text => output::print(&diagnose_text::text(&report, 80))?,
+        Form::Text => output::print(&diagnose_text::text(&report, WIDTH))?,
         Form::Json => output::print_json(&report)?,
         Form::Yaml => output::print_yaml(&report)?,
     }
     Ok(exit::of_diagnosis(&report))
 }
 
-/// Works without a configuration as well, when nobody named one and there is none.
-fn context(session: &Session) -> Result<DiagnoseContext, Failure> {
-    let config = if session.config_chosen() || session.config_path().exists() {
-        Some(Arc::new(config::load(session)?.config))
-    } else {
-        None
-    };
-    let entries = config
-        .as_ref()
-        .map(|config| config.registries.as_slice())
-        .unwrap_or_default();
-    let credentials = Arc::new(ConfiguredCredentials::new(entries));
-    let client = RegistryClient::new(entries, credentials, session.clock.clone())
-        .map_err(|error| Failure::new(Exit::Undecided, error))?;
-    Ok(DiagnoseContext {
-        store: config.as_ref().map(|config| context::store_dir(config)),
-        config,
-        client,
-    })
+/// A diagnosis needs no configuration; one that somebody chose, or that is there, must be right.
+fn optional_config(session: &Session) -> Result<Option<Arc<Config>>, Failure> {
+    if !session.config_chosen() && !session.config_path().exists() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(config::load(session)?.config)))
 }

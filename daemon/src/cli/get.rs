@@ -4,27 +4,29 @@ use clap::ValueEnum;
 
 use super::exit::Exit;
 use super::output::{self, Failure};
-use super::{Session, config, tables};
+use super::{HELP, Session, config, server, tables};
+use crate::app::mirror_summary;
 use crate::control::{Client, ControlError};
 use crate::report::{DaemonReport, MirrorReport, TasksReport};
 
 /// Show what the running daemon knows
-///
-/// Asks the daemon over the socket in its `stateDir`, or with --server over
-/// its status listener (which only reads).
 #[derive(Debug, clap::Args)]
+#[command(help_template = HELP, before_help = "\
+mirror: the images of the last mirror pass. tasks: what runs when and how it
+ended, and whether the configuration file is in use. Asks the daemon over the
+socket in its `stateDir`, or with --server over its status listener.")]
 #[command(after_help = "\
 Examples:
-  syncd get mirror                      what the last pass did with each image
-  syncd get mirror -o wide              the same, with whole digests
-  syncd get tasks                       what runs when, and how it ended
+  syncd get mirror
+  syncd get mirror -o wide              with sources, whole digests, reasons
+  syncd get tasks
   syncd get mirror -o json --server http://127.0.0.1:8080")]
 pub(super) struct Args {
     /// What to show
     #[arg(value_enum)]
     what: What,
     /// The form of the answer
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
     /// Ask the status listener at this URL instead of the socket
     #[arg(long, value_name = "URL")]
@@ -33,30 +35,23 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
-    /// The images of the last mirror pass
     Mirror,
-    /// The scheduled tasks, and the configuration they run with
     Tasks,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// For people, 80 columns
     #[default]
     Table,
-    /// For people, everything
     Wide,
-    /// One JSON document
     Json,
-    /// One YAML document
     Yaml,
-    /// Names only, one a line
     Name,
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
     let report = match &args.server {
-        Some(url) => from_listener(session, url).await?,
+        Some(url) => server::report(url).await?,
         None => from_socket(session).await?,
     };
     match args.what {
@@ -78,10 +73,6 @@ async fn from_socket(session: &Session) -> Result<DaemonReport, Failure> {
     })
 }
 
-async fn from_listener(_session: &Session, url: &str) -> Result<DaemonReport, Failure> {
-    Err(Failure::new(Exit::Undecided, format!("cannot ask {url} yet")))
-}
-
 fn mirror(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, Failure> {
     let now = session.clock.now();
     let Some(mirror) = &report.mirror else {
@@ -97,9 +88,13 @@ fn mirror(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, 
         Form::Name => output::print(&names(mirror))?,
         Form::Table | Form::Wide => {
             let text = tables::mirror(mirror, form == Form::Wide, session.talk.color_out);
+            output::print(&text)?;
+            let when = tables::relative(mirror.started, now);
             output::print(&format!(
-                "{text}\nlooked at {}\n",
-                tables::relative(mirror.started, now)
+                "
+last pass: {when}, {}
+",
+                mirror_summary(mirror)
             ))?;
         }
     }

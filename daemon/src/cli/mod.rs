@@ -11,6 +11,7 @@ mod get;
 mod output;
 mod progress;
 mod run;
+mod server;
 mod sync;
 mod tables;
 mod yaml;
@@ -28,6 +29,9 @@ use output::{Color, Failure, Talk};
 
 const DEFAULT_CONFIG: &str = "/etc/syncd/config.yaml";
 const SHARED: &str = "Options of every command";
+/// As clap's own, with the explanation (`before_help`) behind the first line: `-h` and `--help`
+/// then say the same, in short.
+const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 /// Keeps image pulls working: mirrors images into a registry of its own or any
 /// other, serves them, and says why a pull fails
@@ -63,9 +67,8 @@ struct Global {
     /// Say more; -vv says everything
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = SHARED)]
     verbose: u8,
-    /// When to use colour: NO_COLOR counts with auto
+    /// When to use colour; auto heeds NO_COLOR
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = SHARED)]
-    #[arg(hide_possible_values = false)]
     color: Color,
     /// No progress bars and no progress lines
     #[arg(long, global = true, help_heading = SHARED)]

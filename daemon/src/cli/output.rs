@@ -42,15 +42,12 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// When to use colour.
+/// When to use colour. `Auto`: on a terminal, unless `NO_COLOR` is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 

@@ -7,19 +7,18 @@ use syncd_config::Config;
 
 use super::exit::Exit;
 use super::output::Failure;
-use super::{Session, config, tables};
+use super::{HELP, Session, config, tables};
 use crate::app::{self, Notice, RunOptions, StartError, mirror_summary};
 use crate::report::{ImageOutcome, MirrorReport};
-use crate::telemetry::SAY;
+use crate::telemetry::{Form, SAY};
 
 /// Run the daemon: mirror on schedule, serve the registry, answer commands
-///
-/// It mirrors once at the start, then at the times of `mirror.schedule`. It
-/// takes over a changed configuration while running (it looks every 10
-/// seconds; SIGHUP makes it look now), and stops cleanly at SIGTERM or Ctrl-C.
-/// On a terminal it prints plain lines; elsewhere each line is a JSON log
-/// entry on standard error.
 #[derive(Debug, clap::Args)]
+#[command(help_template = HELP, before_help = "\
+Mirrors once at the start, then at the times of `mirror.schedule`. Takes over
+a changed configuration while running: it looks every 10 seconds, and at
+SIGHUP. Stops in order at SIGTERM or Ctrl-C, at once at the second one. Prints
+plain lines on a terminal, JSON log entries elsewhere.")]
 #[command(after_help = "\
 Examples:
   syncd run --config config/examples/quickstart.yaml
@@ -57,18 +56,25 @@ fn start_failure(error: StartError) -> Failure {
 /// Says it to the person at the terminal; off a terminal the same is a log line.
 fn notifier(session: &Session) -> impl Fn(Notice<'_>) + Send + Sync + 'static {
     let command = own_command(session);
+    let form = Form::of_stderr();
     move |notice| match notice {
         Notice::Warnings(problems) => {
             for problem in problems {
                 tracing::warn!(target: SAY, "{problem}");
             }
         }
-        Notice::Waiting(holder) => {
-            tracing::info!(target: SAY, "Waiting for the store: {holder}.");
+        Notice::Waiting(holder) => tracing::info!(target: SAY, "Waiting for the store: {holder}."),
+        Notice::Ready(config) => {
+            tracing::info!(target: SAY, status = %config.listen, "{}", ready_text(config));
         }
-        Notice::Ready(config) => tracing::info!(target: SAY, "{}", ready_text(config)),
         Notice::FirstPass(config, report) => {
             tracing::info!(target: SAY, "{}", first_pass_text(config, report, &command));
+        }
+        // The log has an entry of its own about it.
+        Notice::Pass(..) if form == Form::Json => {}
+        Notice::Pass(why, report) => {
+            let why = why.as_str();
+            tracing::info!(target: SAY, why, "A mirror pass has ended ({why}). {}.", mirror_summary(report));
         }
         Notice::Stopping => tracing::info!(target: SAY, "Stopping."),
     }
@@ -87,7 +93,7 @@ fn own_command(session: &Session) -> String {
 
 fn ready_text(config: &Config) -> String {
     let mut text = format!(
-        "syncd {} is ready (process {}).\n  status    http://{}",
+        "syncd {} serves (process {}).\n  status    http://{}",
         env!("CARGO_PKG_VERSION"),
         std::process::id(),
         config.listen

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::exit::{self, Exit};
 use super::output::{self, Failure};
-use super::{Session, config, progress, tables};
+use super::{HELP, Session, config, progress, tables};
 use crate::app::{mirror_summary, pass_options};
 use crate::context::{self, Context};
 use crate::control::{Client, ControlError, SyncRequest, VerifyLevel};
@@ -22,17 +22,18 @@ const HOLDER: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// Do one pass now, then exit
-///
-/// Copies every image of `mirror.images` that is missing or has changed, and
-/// proves that what the mirror has can be read. Beside a running daemon the
-/// daemon does the pass, and the report and the exit code are the same.
 #[derive(Debug, clap::Args)]
+#[command(help_template = HELP, before_help = "\
+Copies every image of `mirror.images` that is missing or has changed, and
+proves that what the mirror has can be read: by size and last byte of each
+blob (touch) or by reading every byte back (full). Beside a running daemon the
+daemon does the pass; report and exit code are the same.")]
 #[command(after_help = "\
 Examples:
-  syncd sync mirror                     copy what is missing
-  syncd sync mirror --dry-run           only say what would be copied
-  syncd sync mirror --dry-run --exit-code   the same; exit 1 if there is any
-  syncd sync mirror --verify full       read everything back and hash it
+  syncd sync mirror                        copy what is missing
+  syncd sync mirror --dry-run              only say what would be copied
+  syncd sync mirror --dry-run --exit-code  and exit 1 if that is anything
+  syncd sync mirror --verify full          read everything back and hash it
   syncd sync mirror -o json | jq .totals")]
 pub(super) struct Args {
     /// What to bring up to date
@@ -44,42 +45,34 @@ pub(super) struct Args {
     /// With --dry-run: exit with 1 when something would be done
     #[arg(long, requires = "dry_run")]
     exit_code: bool,
-    /// How images in the mirror are proven
-    #[arg(long, value_enum, default_value_t)]
+    /// How deep the proof goes
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     verify: Verify,
     /// The form of the report
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     output: Form,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum What {
-    /// The images of `mirror.images`
     #[default]
     Mirror,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Verify {
-    /// Size and last byte of every blob
     #[default]
     Touch,
-    /// Every byte
     Full,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// For people, 80 columns
     #[default]
     Table,
-    /// For people, everything
     Wide,
-    /// One JSON document
     Json,
-    /// One YAML document
     Yaml,
-    /// The images' names in the mirror, one a line
     Name,
 }
 

@@ -51,6 +51,21 @@ pub enum Activation {
     Retry,
 }
 
+impl Activation {
+    /// The name in reports and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Cron => "cron",
+            Self::Period => "period",
+            Self::Change => "change",
+            Self::Hand => "hand",
+            Self::Retry => "retry",
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -194,7 +194,7 @@ impl Driver {
             status.next = self.due.next();
         });
         let begun = Instant::now();
-        let span = info_span!("task", task = self.task.name(), why = name_of(why));
+        let span = info_span!("task", task = self.task.name(), why = why.as_str());
         let task = Arc::clone(&self.task);
         let mut run = AbortOnDrop(tokio::spawn(async move { task.run(why).await }.instrument(span)));
         let finished = tokio::select! {
@@ -247,7 +247,7 @@ impl Driver {
         };
         info!(
             task = self.task.name(),
-            why = name_of(why),
+            why = why.as_str(),
             millis = last.millis,
             outcome = ?last.outcome,
             summary = %last.summary,
@@ -294,16 +294,5 @@ fn rank(why: Activation) -> u8 {
         Activation::Cron => 3,
         Activation::Period => 4,
         Activation::Retry => 5,
-    }
-}
-
-fn name_of(why: Activation) -> &'static str {
-    match why {
-        Activation::Hand => "hand",
-        Activation::Start => "start",
-        Activation::Change => "change",
-        Activation::Cron => "cron",
-        Activation::Period => "period",
-        Activation::Retry => "retry",
     }
 }

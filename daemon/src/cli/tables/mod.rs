@@ -112,7 +112,7 @@ fn task_row(task: &TaskStatus, wide: bool, now: Timestamp) -> [String; 7] {
         state.to_owned(),
         last.map_or_else(dash, |last| when(last.started)),
         last.map_or_else(dash, |last| took(last.millis)),
-        last.map_or_else(dash, |last| word(&last.why)),
+        last.map_or_else(dash, |last| last.why.as_str().to_owned()),
         last.map_or_else(dash, |last| match last.outcome {
             Outcome::Done => "done".to_owned(),
             Outcome::Partly => "partly".to_owned(),
@@ -170,7 +170,7 @@ fn lines(table: &Table) -> String {
             // Only the first column, the name, may be broken over lines.
             column.set_constraint(ColumnConstraint::ContentWidth);
         } else {
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(12)));
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(6)));
         }
     }
     let mut text = String::new();
@@ -220,14 +220,6 @@ fn verified(verified: Option<Verified>) -> &'static str {
         Some(Verified::Hashed) => "hashed",
         Some(Verified::Receipt) => "receipt",
         None => "-",
-    }
-}
-
-/// The name that serde gives a unit variant.
-fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => "-".to_owned(),
     }
 }
 
