@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 
 /// One file of a layer.
 #[derive(Clone, Debug)]
@@ -45,6 +45,22 @@ impl Image {
             layers: vec![vec![entry]],
             entrypoint: vec!["/program".to_owned()],
         })
+    }
+
+    /// An image of one incompressible layer, the same for the same seed.
+    pub fn of_random(seed: u64, size: usize) -> Self {
+        let mut bytes = vec![0; size];
+        fastrand::Rng::with_seed(seed).fill(&mut bytes);
+        let entry = Entry {
+            path: "random".to_owned(),
+            bytes,
+            mode: 0o644,
+        };
+        Self {
+            architecture: "amd64".to_owned(),
+            layers: vec![vec![entry]],
+            entrypoint: Vec::new(),
+        }
     }
 
     /// Adds a layer with one marker file: images that share layers hide each
@@ -143,12 +159,44 @@ fn write_image(blobs: &Path, image: &Image) -> Result<Value> {
     Ok(descriptor)
 }
 
-/// Writes a blob and returns its descriptor.
-pub fn put(blobs: &Path, media_type: &str, bytes: &[u8]) -> Result<Value> {
-    let hex = Sha256::digest(bytes)
+/// Hashes every file below `folder` that is named by its digest
+/// (`…/sha256/<hex>`): how many there are; fails at one that holds other bytes.
+pub fn check_store(folder: &Path) -> Result<usize> {
+    let mut checked = 0;
+    let entries = fs::read_dir(folder).context(format!("read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry.context(format!("read {}", folder.display()))?.path();
+        if path.is_dir() {
+            checked += check_store(&path)?;
+        } else if folder.ends_with("sha256") && is_digest(&path) {
+            let bytes = fs::read(&path).context(format!("read {}", path.display()))?;
+            if !path.ends_with(hex(&bytes)) {
+                return Err(Error::Other {
+                    operation: format!("find whole blobs only in {}", folder.display()),
+                    source: format!("{} holds other bytes ({})", path.display(), bytes.len()).into(),
+                });
+            }
+            checked += 1;
+        }
+    }
+    Ok(checked)
+}
+
+fn is_digest(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+        .collect()
+}
+
+/// Writes a blob and returns its descriptor.
+pub fn put(blobs: &Path, media_type: &str, bytes: &[u8]) -> Result<Value> {
+    let hex = hex(bytes);
     fs::write(blobs.join(&hex), bytes).context("write a blob of a layout")?;
     Ok(json!({
         "mediaType": media_type,
@@ -170,4 +218,23 @@ fn archive(entries: &[Entry]) -> Result<Vec<u8>> {
             .context("write a layer")?;
     }
     builder.into_inner().context("write a layer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_blob_is_found() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let written = write_layout(folder.path(), "1", &[Image::of_random(1, 100)]).unwrap();
+        assert_eq!(check_store(&written.folder).unwrap(), 3);
+        let blob = written
+            .folder
+            .join("blobs")
+            .join(written.digest.replace(':', "/"));
+        fs::write(blob, b"").unwrap();
+        let error = check_store(&written.folder).unwrap_err();
+        assert!(format!("{error:?}").contains("holds other bytes"), "{error:?}");
+    }
 }

@@ -166,6 +166,11 @@ pub fn outcome(command: &mut Command) -> Result<(Output, String)> {
     Ok((output, all))
 }
 
+/// An output without the line break at its end.
+pub fn trimmed(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).trim().to_owned()
+}
+
 /// Polls until `found` gives something; fails with what `state` says.
 pub async fn wait_for<T>(
     what: &str,

@@ -1,7 +1,9 @@
 //! A TCP proxy that remembers every byte its clients sent.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,8 +16,35 @@ use crate::error::{Context, Result};
 #[derive(Debug)]
 pub struct Recorder {
     address: SocketAddr,
-    seen: Arc<Mutex<Vec<u8>>>,
+    shared: Arc<Shared>,
     task: JoinHandle<()>,
+}
+
+/// What the connections of a recorder have in common.
+#[derive(Debug, Default)]
+struct Shared {
+    seen: Mutex<Vec<u8>>,
+    passed: AtomicU64,
+    /// Bytes a second and connection towards the client; 0 is no limit.
+    rate: AtomicU64,
+}
+
+impl Shared {
+    fn remember(&self, bytes: &[u8]) {
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
+    }
+
+    /// Counts what goes to a client, and makes it take its time.
+    async fn pass(&self, bytes: u64) {
+        self.passed.fetch_add(bytes, Ordering::Relaxed);
+        let rate = self.rate.load(Ordering::Relaxed);
+        if let Some(milliseconds) = (bytes * 1000).checked_div(rate) {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        }
+    }
 }
 
 impl Recorder {
@@ -35,9 +64,13 @@ impl Recorder {
             .await
             .context("start a recorder")?;
         let address = listener.local_addr().context("start a recorder")?;
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(accept(listener, upstream, Arc::clone(&seen)));
-        Ok(Self { address, seen, task })
+        let shared = Arc::new(Shared::default());
+        let task = tokio::spawn(accept(listener, upstream, Arc::clone(&shared)));
+        Ok(Self {
+            address,
+            shared,
+            task,
+        })
     }
 
     /// Host and port.
@@ -52,7 +85,21 @@ impl Recorder {
 
     /// Everything that clients sent so far, all connections together.
     pub fn seen(&self) -> Vec<u8> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How many bytes went to clients so far.
+    pub fn passed(&self) -> u64 {
+        self.shared.passed.load(Ordering::Relaxed)
+    }
+
+    /// Slows what goes to each client to so many bytes a second; 0 ends that.
+    pub fn slow_down(&self, rate: u64) {
+        self.shared.rate.store(rate, Ordering::Relaxed);
     }
 
     /// The same as text, for plain HTTP.
@@ -67,25 +114,25 @@ impl Drop for Recorder {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: Option<String>, seen: Arc<Mutex<Vec<u8>>>) {
+async fn accept(listener: TcpListener, upstream: Option<String>, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         // A broken connection is the client's to notice.
-        connections.spawn(connection(client, upstream.clone(), Arc::clone(&seen)));
+        connections.spawn(connection(client, upstream.clone(), Arc::clone(&shared)));
     }
 }
 
 async fn connection(
     mut client: TcpStream,
     upstream: Option<String>,
-    seen: Arc<Mutex<Vec<u8>>>,
+    shared: Arc<Shared>,
 ) -> std::io::Result<()> {
     let Some(upstream) = upstream else {
         let mut first = vec![0; 8192];
         let count = client.read(&mut first).await?;
         first.truncate(count);
         first.push(b'\n');
-        remember(&seen, &first);
+        shared.remember(&first);
         return Ok(());
     };
     let server = TcpStream::connect(upstream).await?;
@@ -98,19 +145,20 @@ async fn connection(
             if count == 0 {
                 return to_server.shutdown().await;
             }
-            remember(&seen, &buffer[..count]);
+            shared.remember(&buffer[..count]);
             to_server.write_all(&buffer[..count]).await?;
         }
     };
     let downward = async {
-        tokio::io::copy(&mut from_server, &mut to_client).await?;
-        to_client.shutdown().await
+        let mut buffer = vec![0; 32 * 1024];
+        loop {
+            let count = from_server.read(&mut buffer).await?;
+            if count == 0 {
+                return to_client.shutdown().await;
+            }
+            shared.pass(count as u64).await;
+            to_client.write_all(&buffer[..count]).await?;
+        }
     };
     tokio::try_join!(upward, downward).map(drop)
-}
-
-fn remember(seen: &Mutex<Vec<u8>>, bytes: &[u8]) {
-    seen.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .extend_from_slice(bytes);
 }

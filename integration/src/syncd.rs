@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::error::{Context, Result};
 use crate::http::get;
-use crate::process::{Server, free_port, outcome, wait_for};
+use crate::process::{Server, free_port, outcome, trimmed, wait_for};
 use crate::registry::crane;
 use crate::tools::{Tools, repository};
 
@@ -119,8 +119,8 @@ impl Syncd {
             Duration::from_secs(60),
             async || {
                 let mut crane = self.setup.crane(login, &["digest", &image])?;
-                let (output, text) = outcome(&mut crane)?;
-                Ok(output.status.success().then(|| text.trim().to_owned()))
+                let (output, _) = outcome(&mut crane)?;
+                Ok(output.status.success().then(|| trimmed(&output.stdout)))
             },
             async || self.server.log_tail(),
         )
