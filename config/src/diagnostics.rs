@@ -1,6 +1,6 @@
 //! Collects problems while a file is read, and gives each its line with secrets masked.
 
-use crate::error::{Excerpt, Problem, Problems, Severity};
+use crate::error::{Excerpt, Problem, Problems, SHOWN, Severity};
 use crate::excerpt::Lines;
 use crate::tree::{Node, Span};
 
@@ -9,8 +9,6 @@ pub(crate) struct Diagnostics {
     found: Vec<Found>,
     /// Texts that may be shown; everything else is masked.
     shown: Vec<Span>,
-    /// The file is no well-formed YAML, so that no tree tells keys from values.
-    pub(crate) syntax: bool,
 }
 
 /// A problem before its line is looked up.
@@ -40,6 +38,16 @@ impl Diagnostics {
         message: impl Into<String>,
     ) -> &mut Found {
         self.push(Severity::Error, span, path.into(), message.into())
+    }
+
+    /// As [`Self::error`], unless the line has just had the same one: a file made of thousands of
+    /// aliases is not worth a problem each.
+    pub(crate) fn error_once_a_line(&mut self, span: Span, message: &str, hint: &str) {
+        let same = |found: &&Found| found.message == message;
+        let last = self.found.iter().rev().take(2).find(same);
+        if last.is_none_or(|found| found.span.start.line != span.start.line) {
+            self.error(span, "", message).hint(hint);
+        }
     }
 
     pub(crate) fn warn(
@@ -84,14 +92,21 @@ impl Diagnostics {
         let (errors, warnings): (Vec<_>, Vec<_>) = self
             .found
             .into_iter()
-            .map(|found| problem(found, file, &lines))
+            .enumerate()
+            .map(|(i, found)| {
+                let excerpt = if i < SHOWN {
+                    lines.excerpt(found.span)
+                } else {
+                    None
+                };
+                problem(found, file, excerpt)
+            })
             .partition(|p| p.severity == Severity::Error);
         ((!errors.is_empty()).then_some(Problems(errors)), warnings)
     }
 }
 
-fn problem(found: Found, file: &str, lines: &Lines<'_>) -> Problem {
-    let excerpt: Option<Excerpt> = lines.excerpt(found.span);
+fn problem(found: Found, file: &str, excerpt: Option<Excerpt>) -> Problem {
     Problem {
         severity: found.severity,
         file: file.to_owned(),

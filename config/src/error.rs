@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// The most problems of one run that are shown; the rest is counted.
-const SHOWN: usize = 100;
+pub(crate) const SHOWN: usize = 100;
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! are cut off. Without one (the file is no YAML) a value is shown only after a key of the table
 //! whose values are harmless.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::error::Excerpt;
 use crate::keys;
@@ -13,6 +13,8 @@ use crate::tree::{Node, Span, Value};
 
 /// The longest line that is shown whole.
 const WIDTH: usize = 76;
+/// A longer line is not looked at as a whole.
+const WINDOW: usize = 1000;
 /// Characters kept in front of the caret of a longer one.
 const BEFORE: usize = 30;
 
@@ -32,102 +34,123 @@ struct Text {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(text: &'a str, tree: Option<&Node>, shown: Vec<Span>) -> Self {
+        let lines: Vec<&str> = text
+            .split('\n')
+            .map(|line| line.strip_suffix('\r').unwrap_or(line))
+            .collect();
         let texts = tree.map(|tree| {
-            let shown = shown.into_iter().collect::<std::collections::BTreeSet<_>>();
             let mut texts = HashMap::new();
-            collect(tree, &shown, &mut texts);
+            let shown: BTreeSet<Span> = shown.into_iter().filter(|s| s.start.line == s.end.line).collect();
+            shown.iter().for_each(|span| add(*span, true, &mut texts));
+            hide(tree, &shown, &mut texts);
+            texts
+                .values_mut()
+                .for_each(|line| line.sort_by_key(|text| text.from));
             texts
         });
-        Self {
-            lines: text
-                .split('\n')
-                .map(|line| line.strip_suffix('\r').unwrap_or(line))
-                .collect(),
-            texts,
-        }
+        Self { lines, texts }
     }
 
     /// `None` when the place is not on a line with something on it.
     pub(crate) fn excerpt(&self, span: Span) -> Option<Excerpt> {
-        let index = usize::try_from(span.start.line).ok()?.checked_sub(1)?;
-        let line = self.lines.get(index)?;
+        let line = line_at(&self.lines, span.start.line)?;
         if line.trim().is_empty() {
             return None;
         }
-        let (text, map) = match &self.texts {
-            Some(texts) => mask_by_tree(line, texts.get(&span.start.line).map_or(&[], Vec::as_slice)),
-            None => mask_by_sight(line),
-        };
-        let at = |column: u32| {
-            let column = usize::try_from(column).unwrap_or(usize::MAX);
-            map.get(column).copied().unwrap_or(text.len())
-        };
-        let start = at(span.start.column).min(text.len());
+        let column = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
+        let start = column(span.start.column);
         let end = if span.end.line == span.start.line {
-            at(span.end.column)
+            column(span.end.column)
         } else {
-            start
+            usize::MAX
         };
-        Some(cut(
-            &text,
-            start,
-            end.max(start + 1).min(text.len().max(start + 1)),
-        ))
+        match &self.texts {
+            Some(texts) => {
+                let texts = texts.get(&span.start.line).map_or(&[][..], Vec::as_slice);
+                let (part, from) = window(line, start);
+                Some(mask_by_tree(part, from, texts).excerpt(start - from, end.saturating_sub(from)))
+            }
+            None if line.len() > WINDOW => None,
+            None => Some(mask_by_sight(line).excerpt(start, end)),
+        }
     }
 }
 
-fn collect(node: &Node, shown: &std::collections::BTreeSet<Span>, texts: &mut HashMap<u32, Vec<Text>>) {
+fn line_at<'a>(lines: &[&'a str], number: u32) -> Option<&'a str> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    lines.get(index).copied()
+}
+
+/// The part of a long line that is looked at, and the column it begins at: the cost of an excerpt
+/// does not grow with the line.
+fn window(line: &str, start: usize) -> (&str, usize) {
+    if line.len() <= WINDOW {
+        return (line, 0);
+    }
+    let from = start.saturating_sub(WINDOW / 2);
+    let byte = |column: usize| line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+    let part = line.get(byte(from)..).unwrap_or_default();
+    let end = part.char_indices().nth(WINDOW).map_or(part.len(), |(at, _)| at);
+    (part.get(..end).unwrap_or_default(), from)
+}
+
+/// Adds all texts of a tree that are not among the shown ones.
+fn hide(node: &Node, shown: &BTreeSet<Span>, texts: &mut HashMap<u32, Vec<Text>>) {
     match &node.value {
         Value::Map(entries) => {
             for entry in entries {
-                collect(&entry.key, shown, texts);
-                collect(&entry.value, shown, texts);
+                hide(&entry.key, shown, texts);
+                hide(&entry.value, shown, texts);
             }
         }
-        Value::List(items) => items.iter().for_each(|item| collect(item, shown, texts)),
+        Value::List(items) => items.iter().for_each(|item| hide(item, shown, texts)),
         Value::Null => {}
-        Value::Scalar { .. } | Value::Refused => {
-            let Span { start, end } = node.span;
-            let column = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
-            for line in start.line..=end.line {
-                texts.entry(line).or_default().push(Text {
-                    from: if line == start.line {
-                        column(start.column)
-                    } else {
-                        0
-                    },
-                    to: if line == end.line {
-                        column(end.column)
-                    } else {
-                        usize::MAX
-                    },
-                    shown: start.line == end.line && shown.contains(&node.span),
-                });
-            }
-        }
+        Value::Scalar { .. } | Value::Refused if shown.contains(&node.span) => {}
+        Value::Scalar { .. } | Value::Refused => add(node.span, false, texts),
     }
 }
 
-/// The masked line, and for each character of the line its place in it.
-fn mask_by_tree(line: &str, texts: &[Text]) -> (Vec<char>, Vec<usize>) {
+fn add(Span { start, end }: Span, shown: bool, texts: &mut HashMap<u32, Vec<Text>>) {
+    let column = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
+    for line in start.line..=end.line {
+        texts.entry(line).or_default().push(Text {
+            from: if line == start.line {
+                column(start.column)
+            } else {
+                0
+            },
+            to: if line == end.line {
+                column(end.column)
+            } else {
+                usize::MAX
+            },
+            shown,
+        });
+    }
+}
+
+/// Masks a part of a line that begins at column `from`.
+fn mask_by_tree(part: &str, from: usize, texts: &[Text]) -> Masked {
     let mut out = Masked::default();
     let mut previous = ' ';
-    for (i, c) in line.chars().enumerate() {
-        match texts.iter().position(|t| (t.from..t.to).contains(&i)) {
-            Some(at) if texts[at].shown => out.show(c),
-            Some(at) => out.hide(at),
+    for (i, c) in (from..).zip(part.chars()) {
+        // In the order of their places, and apart from each other.
+        let at = texts.partition_point(|text| text.from <= i).checked_sub(1);
+        match at.map(|at| (at, texts[at])).filter(|(_, text)| i < text.to) {
+            Some((_, text)) if text.shown => out.show(c),
+            Some((at, _)) => out.hide(at),
             None if c == '#' && previous.is_whitespace() => break,
             None if c.is_whitespace() || "-:,[]{}?|>&*!\"'".contains(c) => out.show(c),
             None => out.hide(usize::MAX),
         }
         previous = c;
     }
-    out.finish()
+    out
 }
 
 /// Indentation, dashes and a key that is a word are shown; the value only after a key of the
 /// table whose values are harmless.
-fn mask_by_sight(line: &str) -> (Vec<char>, Vec<usize>) {
+fn mask_by_sight(line: &str) -> Masked {
     let mut out = Masked::default();
     let lead = line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let (lead, rest) = line.split_at(lead);
@@ -147,12 +170,14 @@ fn mask_by_sight(line: &str) -> (Vec<char>, Vec<usize>) {
     for c in value.chars() {
         if harmless { out.show(c) } else { out.hide(0) }
     }
-    out.finish()
+    out
 }
 
+/// A line as it may be shown.
 #[derive(Default)]
 struct Masked {
     text: Vec<char>,
+    /// The place in `text` of each character of the line.
     map: Vec<usize>,
     /// The part being hidden and where its mask starts.
     hidden: Option<(usize, usize)>,
@@ -178,14 +203,17 @@ impl Masked {
         self.map.push(start);
     }
 
-    fn finish(mut self) -> (Vec<char>, Vec<usize>) {
-        let end = self
+    /// With a caret under the characters from `start` to `end` of the line.
+    fn excerpt(mut self, start: usize, end: usize) -> Excerpt {
+        let length = self
             .text
             .iter()
             .rposition(|c| !c.is_whitespace())
             .map_or(0, |i| i + 1);
-        self.text.truncate(end);
-        (self.text, self.map)
+        self.text.truncate(length);
+        let at = |column: usize| self.map.get(column).copied().unwrap_or(length).min(length);
+        let (start, end) = (at(start), at(end));
+        cut(&self.text, start, end.max(start + 1))
     }
 }
 

@@ -43,13 +43,13 @@ pub enum ReferenceError {
     #[error("an image reference holds no user and no password")]
     UserInfo,
     /// The host part is wrong.
-    #[error("the registry host of the image reference is wrong: {0}")]
+    #[error("the registry host is wrong: {0}")]
     Host(HostError),
     /// The path has upper case letters.
     #[error("a repository name is lower case")]
     UpperCase,
     /// The path is not of the grammar.
-    #[error("not a repository name: words of a-z and 0-9 joined by . _ __ - and /")]
+    #[error("not a repository name: words of a-z 0-9 joined by . _ __ - and /")]
     Repository,
     /// The path is too long.
     #[error("a repository name has at most 255 characters")]
@@ -58,7 +58,7 @@ pub enum ReferenceError {
     #[error("not a tag: at most 128 of A-Z a-z 0-9 _ . - and no . or - in front")]
     Tag,
     /// The digest is wrong.
-    #[error("the digest of the image reference is wrong: {0}")]
+    #[error("the digest is wrong: {0}")]
     Digest(DigestError),
 }
 

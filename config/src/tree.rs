@@ -224,9 +224,8 @@ impl Builder {
             }) => match key.take() {
                 None => *key = Some(node),
                 Some(key) => {
-                    if accept_key(&key, names, diagnostics) {
-                        entries.push(Entry { key, value: node });
-                    }
+                    let key = accept_key(key, names, diagnostics);
+                    entries.push(Entry { key, value: node });
                 }
             },
         }
@@ -234,22 +233,27 @@ impl Builder {
     }
 }
 
-/// Whether a key is a text that was not there before.
-fn accept_key(key: &Node, names: &mut HashSet<String>, diagnostics: &mut Diagnostics) -> bool {
+/// The key, refused unless it is a text that was not there before.
+fn accept_key(key: Node, names: &mut HashSet<String>, diagnostics: &mut Diagnostics) -> Node {
     match &key.value {
-        Value::Scalar { text, .. } if names.insert(text.clone()) => true,
+        Value::Scalar { text, .. } if names.insert(text.clone()) => return key,
         Value::Scalar { text, .. } => {
             let name = crate::mask::key(text);
+            if name == text {
+                diagnostics.show(key.span);
+            }
             diagnostics
                 .error(key.span, "", format!("the key `{name}` is there twice"))
                 .hint("a key may stand only once in a mapping");
-            false
         }
-        Value::Refused => false,
+        Value::Refused => {}
         Value::Null | Value::List(_) | Value::Map(_) => {
             diagnostics.error(key.span, "", "a key must be a text");
-            false
         }
+    }
+    Node {
+        span: key.span,
+        value: Value::Refused,
     }
 }
 
@@ -264,21 +268,18 @@ fn scalar(text: String, style: ScalarStyle) -> Value {
 /// Reports an anchor or a tag; whether there was one.
 fn refuse_marks(anchor: usize, tag: bool, span: Span, diagnostics: &mut Diagnostics) -> bool {
     if anchor != 0 {
-        diagnostics
-            .error(span, "", "a YAML anchor (`&name`) is not accepted")
-            .hint("write the value out; a text that begins with & must be in quotes");
+        let hint = "write the value out; a text that begins with & must be in quotes";
+        diagnostics.error_once_a_line(span, "a YAML anchor (`&name`) is not accepted", hint);
     } else if tag {
-        diagnostics
-            .error(span, "", "a YAML tag (`!name`) is not accepted")
-            .hint("leave it out; a text that begins with ! must be in quotes");
+        let hint = "leave it out; a text that begins with ! must be in quotes";
+        diagnostics.error_once_a_line(span, "a YAML tag (`!name`) is not accepted", hint);
     }
     anchor != 0 || tag
 }
 
 fn refuse_alias(span: Span, diagnostics: &mut Diagnostics) {
-    diagnostics
-        .error(span, "", "a YAML alias (`*name`) is not accepted")
-        .hint("write the value out; a text that begins with * must be in quotes");
+    let hint = "write the value out; a text that begins with * must be in quotes";
+    diagnostics.error_once_a_line(span, "a YAML alias (`*name`) is not accepted", hint);
 }
 
 /// The parser's own words carry nothing of the file but a single character at most.
@@ -291,38 +292,51 @@ fn malformed(error: &ScanError, diagnostics: &mut Diagnostics) {
             ..start
         },
     };
-    diagnostics.syntax = true;
     match error.info() {
         "while parsing node, found unknown anchor" => refuse_alias(span, diagnostics),
         "recursion limit exceeded" => {
             diagnostics.error(span, "", Refusal::Depth.message());
         }
-        info if info.starts_with("unexpected character") => {
-            diagnostics
-                .error(
-                    span,
-                    "",
-                    "the YAML is not well formed: a text cannot begin with this character",
-                )
-                .hint("put the text in quotes");
-        }
         info => {
+            let (words, hint) = syntax_words(info);
             diagnostics
-                .error(span, "", format!("the YAML is not well formed: {info}"))
-                .hint_opt(syntax_hint(info));
+                .error(span, "", format!("the YAML is not well formed: {words}"))
+                .hint_opt(hint);
         }
     }
 }
 
-fn syntax_hint(info: &str) -> Option<&'static str> {
-    if info.contains("tab") {
-        Some("indent with spaces")
-    } else if info.contains("mapping values are not allowed") || info.contains("simple key") {
-        Some("look at the indentation; a text with `: ` in it must be in quotes")
-    } else if info.contains("quoted scalar") {
-        Some("look for a quote that is missing its partner")
-    } else {
-        None
+/// The parser's words, said plainer where people meet them, and what to do.
+fn syntax_words(info: &str) -> (&str, Option<&'static str>) {
+    let rest = info.rsplit_once(", ").map_or(info, |(_, rest)| rest);
+    match info {
+        _ if info.starts_with("unexpected character") => (
+            "a text cannot begin with this character",
+            Some("put the text in quotes"),
+        ),
+        _ if info.contains("tab") => ("a tab", Some("indent with spaces")),
+        "while scanning a quoted scalar, found unexpected end of stream" => {
+            ("a quote is opened and never closed", None)
+        }
+        "mapping values are not allowed in this context" | "simple key expected" => (
+            "a `:` where none can be",
+            Some("look at the indentation; a text with `: ` in it must be in quotes"),
+        ),
+        "while parsing a flow mapping, did not find expected ',' or '}'" => ("`,` or `}` is missing", None),
+        "while parsing a flow sequence, expected ',' or ']'" => ("`,` or `]` is missing", None),
+        "while parsing a block mapping, did not find expected key" => (
+            "this is no key of the mapping around it",
+            Some("look at the indentation"),
+        ),
+        "while parsing a block collection, did not find expected '-' indicator" => (
+            "this is no item of the list around it",
+            Some("look at the indentation"),
+        ),
+        "simple key expect ':'" => ("a `:` is missing after the key", None),
+        "invalid indentation in quoted scalar" | "invalid indentation" => {
+            ("a quote that is never closed, or wrong indentation", None)
+        }
+        _ => (rest, None),
     }
 }
 

@@ -245,7 +245,7 @@ fn near_reference() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn agrees_with_oci_client(text in near_reference()) {

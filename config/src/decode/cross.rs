@@ -35,16 +35,19 @@ pub(super) fn destination(
     has_registry: bool,
     registry: Option<&RegistryRead>,
 ) {
-    let span = mirror.destination.unwrap_or(mirror.span);
+    let (span, known) = mirror.destination.unwrap_or((mirror.span, true));
+    if !known {
+        return;
+    }
     match &mirror.mirror.destination {
         Destination::Embedded if !has_registry => {
             walk.diagnostics
                 .error(
                     span,
                     "mirror.destination",
-                    "the mirror's destination is the embedded registry, and there is no `registry` section",
+                    "the destination is the embedded registry, and there is no `registry` section",
                 )
-                .hint("add `registry: {}` for all defaults, or name another registry in `destination`");
+                .hint("add `registry: {}`, or name another registry in `mirror.destination`");
         }
         Destination::Registry { host, .. } => {
             let own = registry.is_some_and(|read| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::diagnostics::Diagnostics;
-use crate::keys::{Key, Kind, Need, Section};
+use crate::keys::{Key, Kind, Need, Section, Text};
 use crate::mask;
 use crate::suggest;
 use crate::tree::{Entry, Node, Span, Value};
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
         named: Span,
     ) -> Option<Fields<'n>> {
         let Value::Map(entries) = &node.value else {
-            self.wrong_shape(node, path, "a mapping");
+            self.wrong_shape(node, path, Kind::Section(section));
             return None;
         };
         let mut fields = Fields {
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
                 };
                 self.diagnostics
                     .error(named, join(path, key.name), missing)
-                    .hint_opt(required_hint(key));
+                    .hint(required_hint(key));
             }
         }
         Some(fields)
@@ -101,7 +101,7 @@ impl<'a> Walk<'a> {
 
     /// The key of an entry if it is in the table and its value has the right shape.
     fn known(&mut self, section: &'static Section, entry: &Entry, path: &str) -> Option<&'static Key> {
-        let name = entry.key.text().unwrap_or_default();
+        let name = entry.key.text()?;
         let Some(key) = section.key(name) else {
             self.unknown(section, entry, path);
             return None;
@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
             (Value::Null, _) => {
                 self.diagnostics
                     .error(entry.key.span, &path, format!("`{name}` has no value"))
-                    .hint_opt(empty_hint(key.kind));
+                    .hint(empty_hint(key));
                 return None;
             }
             (Value::Map(_), Kind::Section(_) | Kind::Either(..)) | (Value::List(_), Kind::List(_)) => true,
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
         };
         if !right {
             self.allow(&entry.value, key.kind);
-            self.wrong_shape(&entry.value, &path, suggest::kind(key.kind));
+            self.wrong_shape(&entry.value, &path, key.kind);
         }
         right.then_some(key)
     }
@@ -141,9 +141,7 @@ impl<'a> Walk<'a> {
         let holds_text = matches!(entry.value.value, Value::Scalar { .. });
         let hint = match meant {
             Some(hint) => hint,
-            None if holds_text && mask::names_a_secret(name) => {
-                "secrets are never inline: put it in a file and name that with `passwordFile`".to_owned()
-            }
+            None if holds_text && mask::names_a_secret(name) => secret_hint(section),
             None => format!("known here: {}", suggest::words(section)),
         };
         self.diagnostics
@@ -151,7 +149,7 @@ impl<'a> Walk<'a> {
             .hint(hint);
     }
 
-    pub(crate) fn wrong_shape(&mut self, node: &Node, path: &str, wanted: &str) {
+    pub(crate) fn wrong_shape(&mut self, node: &Node, path: &str, wanted: Kind) {
         let is = match &node.value {
             Value::Null => "nothing",
             Value::Scalar { .. } => "a text",
@@ -164,8 +162,10 @@ impl<'a> Walk<'a> {
         } else {
             format!("`{path}`")
         };
+        let words = suggest::kind(wanted);
         self.diagnostics
-            .error(node.span, path, format!("{what} must be {wanted}, not {is}"));
+            .error(node.span, path, format!("{what} must be {words}, not {is}"))
+            .hint_opt(shape_hint(node, wanted));
     }
 
     /// Lets a value of a harmless kind be seen in excerpts, unless it looks like a secret.
@@ -228,7 +228,7 @@ impl<'n> Fields<'n> {
                     path,
                 });
             } else {
-                walk.wrong_shape(item, &path, suggest::kind(*kind));
+                walk.wrong_shape(item, &path, *kind);
             }
         }
         Some(read)
@@ -365,26 +365,63 @@ pub(crate) fn last(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(_, last)| last)
 }
 
-fn required_hint(key: &Key) -> Option<String> {
+/// How to write a key that is missing.
+fn required_hint(key: &Key) -> String {
     match key.kind {
-        Kind::Choice([only]) => Some(format!("add `{}: {only}`", key.name)),
-        Kind::Text(text) => Some(format!(
-            "{}, such as `{}: {}`",
-            text.what(),
-            key.name,
-            text.example()
-        )),
+        Kind::Choice([only]) => format!("add `{}: {only}`", key.name),
+        Kind::List(_) => format!("`{}: []` is an empty one", key.name),
+        _ => format!("such as `{}: {}`", key.name, example(key)),
+    }
+}
+
+/// What to do about a key without a value.
+fn empty_hint(key: &Key) -> String {
+    match key.kind {
+        Kind::Section(section) => match section.keys.iter().find(|key| key.need == Need::Required) {
+            Some(needed) => format!("leave it out, or give it `{}`", needed.name),
+            None => "leave it out, or write {} for all defaults".to_owned(),
+        },
+        Kind::List(_) => "leave it out, or write []".to_owned(),
+        _ => format!("such as `{}: {}`", key.name, example(key)),
+    }
+}
+
+fn example(key: &Key) -> String {
+    match (key.need, key.kind) {
+        (Need::Default(default), _) if !default.contains(' ') => default.to_owned(),
+        (_, Kind::Text(Text::Path | Text::SecretFile)) => {
+            format!("/etc/syncd/{}", key.name.trim_end_matches("File").to_lowercase())
+        }
+        (_, Kind::Text(text) | Kind::Either(text, _)) => text.example().to_owned(),
+        (_, Kind::Choice(words)) => words.first().copied().unwrap_or_default().to_owned(),
+        (_, Kind::Integer { min, .. }) => min.to_string(),
+        (_, Kind::Bool) => "true".to_owned(),
+        (_, Kind::Section(_) | Kind::List(_)) => "…".to_owned(),
+    }
+}
+
+/// What to do about another shape than the wanted one.
+fn shape_hint(node: &Node, wanted: Kind) -> Option<String> {
+    match (wanted, &node.value) {
+        (Kind::List(_), Value::Map(_)) => Some("begin each item with `- `".to_owned()),
+        (Kind::List(_), Value::Scalar { .. }) => {
+            Some("write it in brackets, or on a line of its own after `- `".to_owned())
+        }
+        (Kind::Section(section), Value::Scalar { .. }) => {
+            let first = section.keys.iter().find(|key| key.need == Need::Required)?;
+            Some(format!("such as `{}: {}`", first.name, example(first)))
+        }
         _ => None,
     }
 }
 
-fn empty_hint(kind: Kind) -> Option<String> {
-    match kind {
-        Kind::Section(_) => Some("leave it out, or write {} for all defaults".to_owned()),
-        Kind::List(_) => Some("leave it out, or write []".to_owned()),
-        Kind::Text(text) | Kind::Either(text, _) => {
-            Some(format!("it is {}, such as {}", text.what(), text.example()))
-        }
-        Kind::Choice(_) | Kind::Bool | Kind::Integer { .. } => None,
-    }
+/// Where a secret goes that stands at a key nobody knows.
+fn secret_hint(section: &Section) -> String {
+    let is_file = |key: &&Key| key.kind == Kind::Text(Text::SecretFile);
+    let file = match section.keys.iter().find(is_file) {
+        Some(key) => format!("`{}`", key.name),
+        None if section.key("basic").is_some() => "`basic.passwordFile`".to_owned(),
+        None => return "secrets are never inline".to_owned(),
+    };
+    format!("secrets are never inline: put it in a file, and name the file in {file}")
 }

@@ -16,13 +16,15 @@ use super::fields::{Fields, Read, Walk};
 pub(super) struct MirrorRead {
     pub(super) mirror: Mirror,
     pub(super) span: Span,
-    pub(super) destination: Option<Span>,
+    /// The place of `destination`, and whether it could be read.
+    pub(super) destination: Option<(Span, bool)>,
     /// One for each image of `mirror.images`.
     pub(super) images: Vec<Read<()>>,
 }
 
 pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> MirrorRead {
     let schedule = schedule(walk, fields);
+    let written = fields.take(walk, "destination");
     let destination = destination(walk, fields);
     let items = fields.list(walk, "images");
     if items.as_ref().is_some_and(Vec::is_empty)
@@ -53,7 +55,7 @@ pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> MirrorRead {
     }
     MirrorRead {
         span: fields.span,
-        destination: destination.as_ref().map(|read| read.span),
+        destination: written.map(|read| (read.span, destination.is_some())),
         images: places,
         mirror: Mirror {
             schedule,
@@ -247,7 +249,7 @@ fn registry_image(walk: &mut Walk<'_>, text: Read<&str>) -> Option<Source> {
     };
     let (message, hint) = match text.value.parse::<Reference>() {
         Ok(reference) if reference.host.as_str().starts_with('[') => (
-            "a registry with an IPv6 address cannot be mirrored: no repository name can hold it".to_owned(),
+            "an IPv6 address cannot be part of a name in the mirror".to_owned(),
             Some("use the registry's DNS name"),
         ),
         Ok(reference) => {
@@ -321,7 +323,7 @@ fn parse_name(text: &str) -> Result<MirrorName, String> {
     {
         let reference = text.parse::<Reference>().map_err(|error| error.to_string())?;
         if reference.host.as_str().starts_with('[') {
-            return Err("an IPv6 address cannot be part of a repository name".to_owned());
+            return Err("an IPv6 address cannot be part of a name in the mirror".to_owned());
         }
         return Ok(MirrorName::Like(reference));
     }

@@ -30,7 +30,7 @@ struct Seen {
 }
 
 fn entry(walk: &mut Walk<'_>, fields: &Fields<'_>, seen: &mut Seen) -> Option<RegistryEntry> {
-    let host = fields.parsed::<RegistryHost>(walk, "host");
+    let host = host(walk, fields);
     let name = name(walk, fields);
     let identity = identity(walk, fields);
     let probe = probe(walk, fields, host.as_ref().map(|host| &host.value));
@@ -56,16 +56,35 @@ fn entry(walk: &mut Walk<'_>, fields: &Fields<'_>, seen: &mut Seen) -> Option<Re
     })
 }
 
+/// A registry that image references can name.
+fn host(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Read<RegistryHost>> {
+    let host = fields.parsed::<RegistryHost>(walk, "host")?;
+    if looks_like_host(host.value.as_str()) {
+        return Some(host);
+    }
+    walk.diagnostics
+        .error(
+            host.span,
+            &host.path,
+            "no image reference can name this host: a single word is a path of Docker Hub",
+        )
+        .hint("write a name with a dot in it, or with its port");
+    None
+}
+
 fn name(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Read<String>> {
     let name = fields.text(walk, "name")?;
     let good = name.value.len() <= 253
         && name
             .value
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':'));
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':' | b'[' | b']'));
     if !good {
-        walk.diagnostics
-            .error(name.span, &name.path, "`name` must be of A-Z a-z 0-9 . _ - and :");
+        walk.diagnostics.error(
+            name.span,
+            &name.path,
+            "a name is of A-Z a-z 0-9 . _ - : and brackets, without spaces",
+        );
         return None;
     }
     Some(name.map(str::to_owned))
