@@ -383,3 +383,75 @@ async fn blobs_that_a_garbage_collection_took_are_sent_again_once() {
     assert_eq!(reads_of(&source, B).len(), 2);
     assert_eq!(reads_of(&source, A).len(), 1);
 }
+
+#[tokio::test]
+async fn a_registry_that_drops_the_connection_mid_blob_is_asked_for_the_rest() {
+    use crate::oci::scripted::{Asked, Scripted, answer, broken, client};
+    static CONTENT: [u8; 9000] = [b'a'; 9000];
+    let memory = Memory::new();
+    let from = repository("lib/x");
+    let root = samples::image(&memory, &from, "amd64", &[&CONTENT]).await;
+    let config = memory
+        .manifest(&from, &Target::Digest(root.digest.clone()))
+        .await
+        .unwrap();
+    let config = crate::oci::graph::parse(&config).unwrap().children[0]
+        .descriptor
+        .clone();
+    let config_bytes = memory
+        .blob(&from, &config, 0)
+        .await
+        .unwrap()
+        .next()
+        .await
+        .unwrap()
+        .unwrap();
+    let (served, layer) = (root.clone(), Digest::sha256(&CONTENT).to_string());
+    let script = move |asked: &Asked| match (asked.uri.rsplit('/').next().unwrap(), asked.header("range")) {
+        (digest, None) if digest == layer => {
+            answer(200, &[("content-length", "9000")], broken(&CONTENT[..4000]))
+        }
+        (digest, Some(range)) if digest == layer => {
+            let at: usize = range
+                .strip_prefix("bytes=")
+                .unwrap()
+                .trim_end_matches('-')
+                .parse()
+                .unwrap();
+            answer(
+                206,
+                &[("content-range", &format!("bytes {at}-8999/9000"))],
+                &CONTENT[at..],
+            )
+        }
+        (digest, _) if digest == served.digest.to_string() => {
+            answer(200, &[("content-type", &served.media_type)], served.bytes.clone())
+        }
+        _ => answer(200, &[], config_bytes.clone()),
+    };
+    let registry = Scripted::start(script).await;
+    let source = crate::oci::remote::Remote::source(client(&[&registry.host]), registry.host.clone());
+    let to = repository("to/x");
+    let copied = Engine::new(memory.clone())
+        .copy(&Job {
+            source,
+            from: from.clone(),
+            digest: root.digest.clone(),
+            to: to.clone(),
+            tags: vec!["1".parse().unwrap()],
+            name: "1".to_owned(),
+            depth: Depth::Hash,
+            index: 0,
+            progress: Arc::new(Silent),
+        })
+        .await
+        .unwrap();
+    assert_eq!(copied.bytes, copied.inventory.bytes(), "no byte came twice");
+    let ranges: Vec<_> = registry
+        .asked()
+        .iter()
+        .filter_map(|a| a.header("range").map(str::to_owned))
+        .collect();
+    assert_eq!(ranges, ["bytes=4000-"]);
+    assert_eq!(memory.tags(&to).len(), 1);
+}

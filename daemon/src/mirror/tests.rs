@@ -489,6 +489,40 @@ async fn a_repository_is_public_only_when_nothing_in_it_needed_a_credential() {
     );
 }
 
+/// Notes whether the repository was public when its content was about to come.
+struct LooksAtTheDoor {
+    store: Layout,
+    repository: Repository,
+    open: Mutex<Vec<bool>>,
+}
+
+impl Progress for LooksAtTheDoor {
+    fn image_sized(&self, _: usize, _: u64) {
+        self.open
+            .lock()
+            .unwrap()
+            .push(self.store.is_public(&self.repository));
+    }
+}
+
+#[tokio::test]
+async fn a_repository_is_closed_before_private_content_comes() {
+    let mut world = World::new(false).await;
+    world.add("a").await;
+    world.pass().await;
+    world.put("a", "1", b"private by now").await;
+    world.credential_at_source = true;
+    let progress = Arc::new(LooksAtTheDoor {
+        store: world.mirror.store.clone(),
+        repository: world.mirrored("a"),
+        open: Mutex::default(),
+    });
+    let told = Arc::clone(&progress);
+    let report = pass(&world.context(), PassOptions::default(), told, now()).await;
+    assert_eq!(report.totals.copied, 1);
+    assert_eq!(*progress.open.lock().unwrap(), [false]);
+}
+
 #[tokio::test]
 async fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     let mut world = World::new(false).await;

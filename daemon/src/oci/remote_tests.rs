@@ -71,6 +71,22 @@ async fn a_manifest_head_needs_a_digest_and_reads_the_manifest_without() {
 }
 
 #[tokio::test]
+async fn a_registry_that_answers_for_another_digest_is_not_believed() {
+    let other = Digest::sha256(b"other").to_string();
+    let (_registry, remote) = remote(move |_| answer(201, &[("docker-content-digest", &other)], "")).await;
+    let manifest = Manifest {
+        bytes: Bytes::from_static(MANIFEST),
+        media_type: graph::OCI_INDEX.to_owned(),
+        digest: Digest::sha256(MANIFEST),
+    };
+    let target = Target::Digest(manifest.digest.clone());
+    let head = remote.head(&repository(), &target).await;
+    assert_eq!(head.unwrap_err().kind(), ErrorKind::Integrity);
+    let put = remote.put_manifest(&repository(), &manifest, None).await;
+    assert_eq!(put.unwrap_err().kind(), ErrorKind::Integrity);
+}
+
+#[tokio::test]
 async fn a_manifest_is_hashed_against_what_was_asked_for() {
     let other = Digest::sha256(b"other").to_string();
     let right = Digest::sha256(MANIFEST).to_string();
