@@ -34,10 +34,7 @@ const MAX_ROUNDS: usize = 4;
 pub(crate) struct Shared {
     pub(crate) requests: AtomicU64,
     pub(crate) rate_limit: Mutex<Option<RateLimit>>,
-    /// Reads, and everything without a streamed body.
     pub(crate) reads: Arc<Gate>,
-    /// Requests with a streamed body. Apart from the reads: a copy within one registry holds a
-    /// read while it waits to write.
     pub(crate) writes: Arc<Gate>,
 }
 
@@ -75,6 +72,16 @@ pub(crate) struct Parts {
     pub(crate) scope: Scope,
     pub(crate) headers: HeaderMap,
     pub(crate) patience: Patience,
+    pub(crate) continues: bool,
+}
+
+impl Parts {
+    /// Counted with the reads: a GET or HEAD, but not of an upload, which is asked about while a
+    /// read is held.
+    pub(crate) fn is_read(&self) -> bool {
+        let reading = self.method == Method::GET || self.method == Method::HEAD;
+        reading && Subject::of_path(self.url.path()) != Subject::Upload
+    }
 }
 
 /// What is sent with it.
@@ -321,6 +328,12 @@ impl Registry {
             now: self.now(),
         }
         .error(&place, parts.operation);
+        if status == StatusCode::UNAUTHORIZED
+            && let Some(words) = refusal::clock_skew(&headers, self.now())
+        {
+            let detail = format!("{} ({words})", error.detail);
+            error = error.detail(&detail);
+        }
         // No login is ours to give at a host that the registry led to.
         if !at_home && matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             error.kind = ErrorKind::Denied;

@@ -124,6 +124,9 @@ pub struct RegistryRequest {
     pub body: RequestBody,
     /// How long to wait for the answer.
     pub patience: Patience,
+    /// Goes on with a body that broke off while it is being passed on. It waits for no free
+    /// connection: it holds one for writing, and those who hold the others may wait for that.
+    pub continues: bool,
 }
 
 /// A registry's answer, status 2xx.
@@ -242,21 +245,25 @@ impl RegistryClient {
     ) -> Result<RegistryResponse, RegistryError> {
         let registry = self.registry(host)?;
         let (parts, payload) = prepare(&registry, request)?;
-        let (gate, retry) = match &payload {
-            Payload::Bytes(_) => (registry.shared.reads.clone(), self.retry),
-            Payload::Stream(_) => (
-                registry.shared.writes.clone(),
-                Retry {
-                    tries: 1,
-                    ..self.retry
-                },
-            ),
+        let gate = match parts.is_read() {
+            true => &registry.shared.reads,
+            false => &registry.shared.writes,
+        };
+        let retry = match &payload {
+            Payload::Bytes(_) => self.retry,
+            Payload::Stream(_) => Retry {
+                tries: 1,
+                ..self.retry
+            },
         };
         let payload = tokio::sync::Mutex::new(payload);
         let (registry, parts, payload) = (&registry, &parts, &payload);
         retry
-            .run(&gate, host.as_str(), parts.operation, || async {
-                let permit = gate.enter().await;
+            .run(gate, host.as_str(), parts.operation, || async {
+                let permit = match parts.continues {
+                    true => gate.enter_now(),
+                    false => gate.enter().await,
+                };
                 // Uncontended: one try at a time.
                 let mut payload = payload.lock().await;
                 let hop = registry.attempt(parts, &mut payload).await?;
@@ -270,14 +277,18 @@ impl RegistryClient {
         let entry = entry_for(&inner.entries, host)?;
         let limits = entry.map_or_else(Limits::default, |(_, entry)| entry.limits);
         let mut hosts = inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_host = hosts.entry(host.clone()).or_insert_with(|| Host {
-            shared: Arc::new(Shared {
+        let of_host = hosts.entry(host.clone()).or_insert_with(|| {
+            let (reads, writes) = Gate::pair(limits.connections);
+            let shared = Shared {
                 requests: AtomicU64::new(0),
                 rate_limit: Mutex::new(None),
-                reads: Gate::new(limits.connections),
-                writes: Gate::new(limits.connections),
-            }),
-            known: [None, None],
+                reads,
+                writes,
+            };
+            Host {
+                shared: Arc::new(shared),
+                known: [None, None],
+            }
         });
         let shared = of_host.shared.clone();
         let known = &mut of_host.known[usize::from(self.anonymous)];
@@ -328,6 +339,7 @@ fn prepare(registry: &Registry, request: RegistryRequest) -> Result<(Parts, Payl
         mut headers,
         body,
         patience,
+        continues,
     } = request;
     let url = match target {
         RequestTarget::Path(path) => registry.policy().own.url(&path),
@@ -353,6 +365,7 @@ fn prepare(registry: &Registry, request: RegistryRequest) -> Result<(Parts, Payl
         scope,
         headers,
         patience,
+        continues,
     };
     Ok((parts, payload))
 }
@@ -378,6 +391,7 @@ impl RegistryRequest {
             headers: HeaderMap::new(),
             body: RequestBody::Empty,
             patience: Patience::Normal,
+            continues: false,
         }
     }
 }

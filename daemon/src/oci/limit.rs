@@ -17,13 +17,14 @@ pub(crate) struct Gate {
     state: Mutex<State>,
     freed: Notify,
     most: u16,
+    /// One for all gates of a registry.
+    paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 struct State {
     in_use: u16,
     allowed: u16,
     good: u16,
-    paused_until: Option<Instant>,
     budget: f64,
     budget_at: Instant,
 }
@@ -32,24 +33,36 @@ struct State {
 pub(crate) struct Permit(Arc<Gate>);
 
 impl Gate {
-    pub(crate) fn new(connections: u16) -> Arc<Self> {
+    /// The two gates of one registry. Reads are counted apart from writes because a copy holds the
+    /// connection that it reads from while it waits for one to write to.
+    pub(crate) fn pair(connections: u16) -> (Arc<Self>, Arc<Self>) {
+        let reads = Self::new(connections, Arc::default());
+        let writes = Self::new(connections, reads.paused_until.clone());
+        (reads, writes)
+    }
+
+    fn new(connections: u16, paused_until: Arc<Mutex<Option<Instant>>>) -> Arc<Self> {
         let most = connections.max(1);
         Arc::new(Self {
             state: Mutex::new(State {
                 in_use: 0,
                 allowed: most,
                 good: 0,
-                paused_until: None,
                 budget: BUDGET_A_MINUTE,
                 budget_at: Instant::now(),
             }),
             freed: Notify::new(),
             most,
+            paused_until,
         })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.paused_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a free connection.
@@ -65,6 +78,13 @@ impl Gate {
             }
             freed.await;
         }
+    }
+
+    /// Takes a connection without waiting, beyond the limit if need be: for who holds another one
+    /// that others wait for.
+    pub(crate) fn enter_now(self: &Arc<Self>) -> Permit {
+        self.state().in_use += 1;
+        Permit(self.clone())
     }
 
     /// A good answer came.
@@ -86,15 +106,17 @@ impl Gate {
         let mut state = self.state();
         state.allowed = (state.allowed / 2).max(1);
         state.good = 0;
+        drop(state);
         if let Some(pause) = pause {
             let until = Instant::now() + pause;
-            state.paused_until = Some(state.paused_until.map_or(until, |before| before.max(until)));
+            let mut paused_until = self.paused_until();
+            *paused_until = Some(paused_until.map_or(until, |before| before.max(until)));
         }
     }
 
     /// How long the registry still wants to be left alone.
     pub(crate) fn pause(&self) -> Option<Duration> {
-        let until = self.state().paused_until?;
+        let until = (*self.paused_until())?;
         Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
     }
 
@@ -133,7 +155,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn lets_in_as_many_as_allowed() {
-        let gate = Gate::new(2);
+        let gate = Gate::pair(2).0;
         let first = gate.enter().await;
         let _second = gate.enter().await;
         assert!(gate.enter().now_or_never().is_none());
@@ -148,8 +170,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn reads_and_writes_wait_apart_and_pause_together() {
+        let (reads, writes) = Gate::pair(1);
+        let held = reads.enter().await;
+        assert!(reads.enter().now_or_never().is_none());
+        let _write = writes.enter().now_or_never().unwrap();
+        let beyond = reads.enter_now();
+        drop(held);
+        assert!(
+            reads.enter().now_or_never().is_none(),
+            "one beyond the limit counts as well"
+        );
+        drop(beyond);
+        assert!(reads.enter().now_or_never().is_some());
+        reads.too_many(Some(Duration::from_secs(5)));
+        assert_eq!(writes.pause(), Some(Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn halves_and_recovers() {
-        let gate = Gate::new(4);
+        let gate = Gate::pair(4).0;
         gate.too_many(None);
         let permits = [gate.enter().await, gate.enter().await];
         assert!(gate.enter().now_or_never().is_none());
@@ -174,7 +214,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn keeps_the_longest_pause() {
-        let gate = Gate::new(4);
+        let gate = Gate::pair(4).0;
         assert_eq!(gate.pause(), None);
         gate.too_many(Some(Duration::from_secs(10)));
         gate.too_many(Some(Duration::from_secs(3)));
@@ -185,7 +225,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_budget_runs_out_and_fills_up() {
-        let gate = Gate::new(4);
+        let gate = Gate::pair(4).0;
         let taken = (0..100).filter(|_| gate.may_retry()).count();
         assert_eq!(taken, 10);
         for _ in 0..10 {

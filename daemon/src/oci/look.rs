@@ -102,6 +102,7 @@ impl RegistryClient {
             scope: Scope::default(),
             headers: HeaderMap::new(),
             patience: Patience::Normal,
+            continues: false,
         };
         let permit = registry.shared.reads.clone().enter().await;
         let mut nothing = Payload::Bytes(Bytes::new());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
@@ -238,6 +238,18 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duratio
         }
     };
     (wait <= ABSURD).then(|| wait.min(LONGEST_WAIT))
+}
+
+/// Says so when the registry's clock (its `Date`) and ours are apart: tokens then look expired, or
+/// not valid yet, to one of the two.
+pub(crate) fn clock_skew(headers: &HeaderMap, now: Timestamp) -> Option<String> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(date)
+        .ok()?;
+    let seconds = date.duration_since(now).as_secs();
+    let side = if seconds > 0 { "ahead of" } else { "behind" };
+    (seconds.abs() > 60).then(|| format!("its clock is {} s {side} ours", seconds.abs()))
 }
 
 /// How many pulls a registry says are left (Docker Hub's `RateLimit-…` headers, in the form of

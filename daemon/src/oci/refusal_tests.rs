@@ -210,3 +210,22 @@ fn docker_hub_counts_pulls() {
     assert_eq!(of("many", "76"), None);
     assert_eq!(rate_limit(&HeaderMap::new()), None);
 }
+
+#[test]
+fn clocks_apart_are_told() {
+    let of = |date: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, HeaderValue::from_str(date).unwrap());
+        clock_skew(&headers, now())
+    };
+    assert_eq!(of("Fri, 02 Jan 2026 03:04:55 GMT"), None);
+    assert_eq!(
+        of("Fri, 02 Jan 2026 05:04:05 GMT").as_deref(),
+        Some("its clock is 7200 s ahead of ours")
+    );
+    assert_eq!(
+        of("Fri, 02 Jan 2026 01:04:05 GMT").as_deref(),
+        Some("its clock is 7200 s behind ours")
+    );
+    assert_eq!(of("yesterday"), None);
+}

@@ -342,6 +342,7 @@ impl ImageSource for Remote {
         );
         if offset > 0 {
             request.headers.insert(RANGE, range(&format!("bytes={offset}-"))?);
+            request.continues = true;
         }
         let response = self.client.send(&self.host, request).await?;
         let partial = response.status == StatusCode::PARTIAL_CONTENT;

@@ -114,7 +114,7 @@ mod tests {
         retry: Retry,
         script: &[Option<(ErrorKind, Option<u64>)>],
     ) -> (usize, u64, Option<ErrorKind>) {
-        let (gate, tried, start) = (Gate::new(4), Cell::new(0), Instant::now());
+        let (gate, tried, start) = (Gate::pair(4).0, Cell::new(0), Instant::now());
         let result = retry
             .run(&gate, "r.example", "read", || {
                 let step = script
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_holds_for_everybody() {
-        let gate = Gate::new(4);
+        let gate = Gate::pair(4).0;
         gate.too_many(Some(Duration::from_secs(60)));
         let start = Instant::now();
         let calls = Cell::new(0);
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_budget_bounds_a_storm() {
-        let (gate, calls) = (Gate::new(4), Cell::new(0));
+        let (gate, calls) = (Gate::pair(4).0, Cell::new(0));
         for _ in 0..20 {
             let failed = Retry::default().run(&gate, "r", "read", || {
                 calls.set(calls.get() + 1);

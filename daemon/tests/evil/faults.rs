@@ -331,6 +331,43 @@ async fn no_more_connections_than_allowed() {
     assert_eq!(server.seen().len(), 10);
 }
 
+/// A copy within one registry holds a read while it writes, and a broken read goes on while the
+/// write waits: with one connection each, none of it may wait for the other.
+#[tokio::test]
+async fn a_copy_within_one_registry_cannot_block_itself() {
+    let server = Server::plain(|seen, _| match seen.line.split(' ').next().unwrap() {
+        "GET" => answer("200 OK", &[], "hello"),
+        _ => answer("202 Accepted", &[("Location", "/v2/a/blobs/uploads/1")], ""),
+    })
+    .await;
+    let mut own = entry(&server.host(), true);
+    own.limits.connections = 1;
+    let (client, host) = (client(&[own], user(&server.host())), server.host());
+    let copy = async {
+        let read = get(&client, &host, BLOB).await.unwrap();
+        let start = RegistryRequest::new("start", Method::POST, "/v2/a/blobs/uploads/", pull("a"));
+        client.send(&host, start).await.unwrap();
+        let asked = RegistryRequest::new("ask", Method::GET, "/v2/a/blobs/uploads/1", pull("a"));
+        client.send(&host, asked).await.unwrap();
+        let (again, from) = (client.clone(), host.clone());
+        let body = read.stream(5).chain(futures::stream::once(async move {
+            // Another read takes the free place first.
+            let _other = get(&again, &from, BLOB).await.unwrap();
+            let mut rest = RegistryRequest::new("go on", Method::GET, BLOB, pull("a"));
+            rest.continues = true;
+            again.send(&from, rest).await?.bytes(5).await
+        }));
+        let mut request = put(10, Vec::new());
+        request.body = RequestBody::Stream {
+            len: 10,
+            stream: Box::pin(body),
+        };
+        client.send(&host, request).await.unwrap();
+    };
+    timeout(LIMIT, copy).await.expect("an end");
+    assert_eq!(server.seen().last().unwrap().body, b"hellohello");
+}
+
 fn put(len: u64, chunks: Vec<Result<bytes::Bytes, RegistryError>>) -> RegistryRequest {
     RegistryRequest {
         headers: HeaderMap::new(),
