@@ -36,12 +36,17 @@ impl Gate {
     /// The two gates of one registry. Reads are counted apart from writes because a copy holds the
     /// connection that it reads from while it waits for one to write to.
     pub(crate) fn pair(connections: u16) -> (Arc<Self>, Arc<Self>) {
-        let reads = Self::new(connections, Arc::default());
-        let writes = Self::new(connections, reads.paused_until.clone());
+        let reads = Self::new(connections);
+        let writes = Self::pausing(connections, reads.paused_until.clone());
         (reads, writes)
     }
 
-    fn new(connections: u16, paused_until: Arc<Mutex<Option<Instant>>>) -> Arc<Self> {
+    /// A gate of its own.
+    pub(crate) fn new(connections: u16) -> Arc<Self> {
+        Self::pausing(connections, Arc::default())
+    }
+
+    fn pausing(connections: u16, paused_until: Arc<Mutex<Option<Instant>>>) -> Arc<Self> {
         let most = connections.max(1);
         Arc::new(Self {
             state: Mutex::new(State {
