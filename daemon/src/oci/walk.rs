@@ -250,7 +250,8 @@ fn refused(path: &str, kind: ErrorKind, detail: String) -> WalkError {
 #[derive(Default)]
 struct Found {
     manifests: HashMap<Digest, ClosureManifest>,
-    wanted: HashSet<Digest>,
+    /// Media type and size that the first parent gave, of all that was read or is to be.
+    wanted: HashMap<Digest, (String, u64)>,
     bytes: usize,
     blobs: Vec<ClosureBlob>,
     foreign: Vec<ClosureBlob>,
@@ -264,7 +265,13 @@ impl Found {
             Read::Manifest(manifest) => *manifest,
         };
         self.bytes += manifest.manifest.bytes.len();
-        self.wanted.insert(manifest.manifest.digest.clone());
+        let told = (
+            manifest.manifest.media_type.clone(),
+            manifest.manifest.bytes.len() as u64,
+        );
+        self.wanted
+            .entry(manifest.manifest.digest.clone())
+            .or_insert(told);
         if self.bytes > MAX_BYTES {
             let detail = format!("its manifests have more than {} MiB", MAX_BYTES >> 20);
             return Err(refused(&manifest.path, ErrorKind::Unsupported, detail));
@@ -285,9 +292,15 @@ impl Found {
             }
             Role::Foreign(_) => self.blob(ClosureBlob { descriptor, path }, true),
             Role::Manifest | Role::Unknown => {
-                if !self.wanted.insert(descriptor.digest.clone()) {
-                    return Ok(());
-                }
+                let told = (descriptor.media_type.clone(), descriptor.size);
+                match self.wanted.get(&descriptor.digest) {
+                    Some(known) if *known == told => return Ok(()),
+                    Some(_) => {
+                        let detail = format!("{} has another type or size elsewhere", descriptor.digest);
+                        return Err(refused(&path, ErrorKind::Malformed, detail));
+                    }
+                    None => self.wanted.insert(descriptor.digest.clone(), told),
+                };
                 if self.wanted.len() > MAX_MANIFESTS {
                     let detail = format!("it has more than {MAX_MANIFESTS} manifests");
                     return Err(refused(&path, ErrorKind::Unsupported, detail));

@@ -1,13 +1,33 @@
 //! The rules of sources and sinks, kept by memory and by the store; and what a folder layout reads.
 
-use syncd::oci::conformance::{Sample, sink_conformance, source_conformance};
+use syncd::oci::conformance::{Sample, pieces, sink_conformance, source_conformance};
 use syncd::oci::layout::Layout;
 use syncd::oci::memory::Memory;
-use syncd::oci::store::ImageSink as _;
+use syncd::oci::store::ImageSink;
 use syncd_config::Repository;
 
-fn repository(name: &str) -> Repository {
+pub(crate) fn repository(name: &str) -> Repository {
     name.parse().unwrap()
+}
+
+/// A store in a new folder that holds the sample under `team/app`.
+pub(crate) async fn filled() -> (tempfile::TempDir, Layout, Sample) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Layout::own(dir.path()).unwrap();
+    let sample = Sample::sized("sample", 5_000).unwrap();
+    fill(&store, &repository("team/app"), &sample).await;
+    (dir, store, sample)
+}
+
+/// Writes the whole sample.
+pub(crate) async fn fill<S: ImageSink>(store: &S, name: &Repository, sample: &Sample) {
+    for (descriptor, bytes) in &sample.blobs {
+        store.put_blob(name, descriptor, pieces(bytes)).await.unwrap();
+    }
+    for manifest in &sample.manifests {
+        let tag = (manifest == sample.index().unwrap()).then_some(&sample.tag);
+        store.put_manifest(name, manifest, tag).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -31,18 +51,8 @@ async fn store_conforms() {
 /// beside its writer.
 #[tokio::test]
 async fn what_the_store_writes_is_read_as_a_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Layout::own(dir.path()).unwrap();
-    let (name, sample) = (repository("team/app"), Sample::new("folder").unwrap());
-    for (descriptor, bytes) in &sample.blobs {
-        let content = syncd::oci::conformance::pieces(bytes);
-        store.put_blob(&name, descriptor, content).await.unwrap();
-    }
-    for manifest in &sample.manifests {
-        store.put_manifest(&name, manifest, None).await.unwrap();
-    }
-    let index = sample.index().unwrap();
-    store.set_tag(&name, &sample.tag, &index.digest).unwrap();
+    let (dir, store, sample) = filled().await;
+    let (name, index) = (repository("team/app"), sample.index().unwrap());
     let beside = Layout::open_read(dir.path()).unwrap();
     source_conformance(&beside, &name, &sample).await.unwrap();
     assert!(store.index_is_stale());

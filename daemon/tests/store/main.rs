@@ -1,0 +1,7 @@
+//! What images are read from and written to: manifests, closures, memory, folders, the store.
+
+mod conformance;
+mod folder;
+mod graph;
+mod layout;
+mod walk;
