@@ -30,7 +30,7 @@ pub enum DigestError {
     #[error("a digest is written algorithm:hex, such as sha256:<64 hex digits>")]
     Form,
     /// An algorithm other than sha256 and sha512.
-    #[error("unknown digest algorithm (sha256 and sha512 are supported)")]
+    #[error("unknown digest algorithm (sha256 and sha512 are known)")]
     Algorithm,
     /// Wrong length or characters of the hash.
     #[error("a {0} digest has {1} lower-case hex digits")]

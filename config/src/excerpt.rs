@@ -43,9 +43,12 @@ impl<'a> Lines<'a> {
             let shown: BTreeSet<Span> = shown.into_iter().filter(|s| s.start.line == s.end.line).collect();
             shown.iter().for_each(|span| add(*span, true, &mut texts));
             hide(tree, &shown, &mut texts);
-            texts
-                .values_mut()
-                .for_each(|line| line.sort_by_key(|text| text.from));
+            for (number, texts) in &mut texts {
+                let line = line_at(&lines, *number).unwrap_or_default();
+                // A block text ends in the indentation of what comes next.
+                texts.retain(|text| text.from > 0 || !line.chars().take(text.to).all(char::is_whitespace));
+                texts.sort_by_key(|text| text.from);
+            }
             texts
         });
         Self { lines, texts }

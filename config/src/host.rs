@@ -23,8 +23,11 @@ pub enum HostError {
     #[error("the registry host is empty")]
     Empty,
     /// `https://` or the like in front.
-    #[error("a registry host is written without a scheme, as host[:port]")]
+    #[error("a registry host has no scheme: write host[:port]")]
     Scheme,
+    /// `user:password@` in front.
+    #[error("a registry host holds no user and no password")]
+    UserInfo,
     /// Characters or a shape that no host has.
     #[error("not a host name or address")]
     Name,
@@ -100,6 +103,9 @@ impl FromStr for RegistryHost {
         }
         if text.contains("://") {
             return Err(HostError::Scheme);
+        }
+        if text.contains('@') {
+            return Err(HostError::UserInfo);
         }
         let (name, port) = split_port(text);
         if let Some(port) = port {

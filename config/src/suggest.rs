@@ -1,6 +1,6 @@
 //! "Did you mean …": the nearest of a set of known words.
 
-use crate::keys::{self, Kind, Section};
+use crate::keys::{self, Key, Kind, Section};
 
 /// The known word nearest to `word`, when it is near enough to be a slip.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -48,12 +48,22 @@ fn distance(a: &[char], b: &[char]) -> usize {
     rows[a.len() * width + b.len()]
 }
 
-/// What to say about an unknown key in `section`: the key it was meant as, or the section in
-/// which a key of that name belongs.
-pub(crate) fn for_key(name: &str, section: &Section) -> Option<String> {
-    if let Some(near) = nearest(name, section.keys.iter().map(|key| key.name)) {
-        return Some(format!("did you mean `{near}`?"));
-    }
+/// The key of `section` that an unknown one was meant as: nearly the same, or a part of it.
+pub(crate) fn meant(name: &str, section: &Section) -> Option<&'static Key> {
+    let near = nearest(name, section.keys.iter().map(|key| key.name));
+    let part = |key: &&Key| {
+        name.len() >= 4
+            && key
+                .name
+                .to_ascii_lowercase()
+                .starts_with(&name.to_ascii_lowercase())
+    };
+    near.and_then(|near| section.key(near))
+        .or_else(|| section.keys.iter().find(part))
+}
+
+/// The section in which a key of that name belongs.
+pub(crate) fn belongs(name: &str, section: &Section) -> Option<String> {
     let places: Vec<String> = keys::SECTIONS
         .iter()
         .filter(|other| **other != section && other.key(name).is_some())
@@ -89,7 +99,7 @@ pub(crate) const fn kind(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{for_key, nearest};
+    use super::{belongs, meant, nearest};
     use crate::keys::ROOT;
 
     #[test]
@@ -111,8 +121,10 @@ mod tests {
 
     #[test]
     fn names_the_right_level() {
-        let hint = for_key("schedule", &ROOT);
+        let hint = belongs("schedule", &ROOT);
         assert_eq!(hint.as_deref(), Some("`schedule` belongs under mirror"));
-        assert_eq!(for_key("frobnicate", &ROOT), None);
+        assert_eq!(belongs("frobnicate", &ROOT), None);
+        assert_eq!(meant("registri", &ROOT).map(|key| key.name), Some("registry"));
+        assert_eq!(meant("state", &ROOT).map(|key| key.name), Some("stateDir"));
     }
 }

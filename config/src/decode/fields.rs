@@ -1,14 +1,14 @@
 //! A mapping read by its section of the key table, and the typed values in it.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use crate::diagnostics::Diagnostics;
 use crate::keys::{Key, Kind, Need, Section, Text};
 use crate::mask;
 use crate::suggest;
 use crate::tree::{Entry, Node, Span, Value};
+
+use super::hints;
 
 /// What the walker carries along.
 pub(crate) struct Walk<'a> {
@@ -42,12 +42,12 @@ impl<T> Read<T> {
 
 /// The known keys of one mapping whose values have the shape that the table tells.
 pub(crate) struct Fields<'n> {
-    section: &'static Section,
+    pub(super) section: &'static Section,
     /// The way to the mapping; empty at the top.
     pub(crate) path: String,
     /// The place to point at when something is missing.
     pub(crate) span: Span,
-    entries: Vec<(&'static Key, &'n Node)>,
+    pub(super) entries: Vec<(&'static Key, &'n Node)>,
 }
 
 impl<'a> Walk<'a> {
@@ -79,42 +79,45 @@ impl<'a> Walk<'a> {
             span: named,
             entries: Vec::with_capacity(entries.len()),
         };
+        // Known keys, and those that unknown ones were meant as: none of them is missing.
+        let mut there = Vec::with_capacity(entries.len());
         for entry in entries {
-            if let Some(key) = self.known(section, entry, path) {
-                fields.entries.push((key, &entry.value));
+            let Some(name) = entry.key.text() else { continue };
+            match section.key(name) {
+                Some(key) => {
+                    there.push(key.name);
+                    if self.has_shape(key, entry, path) {
+                        fields.entries.push((key, &entry.value));
+                    }
+                }
+                None => there.extend(self.unknown(section, name, entry, path)),
             }
         }
-        for key in section.keys.iter().filter(|key| key.need == Need::Required) {
-            let there = entries.iter().any(|e| e.key.text() == Some(key.name));
-            if !there {
+        for key in section.keys {
+            if key.need == Need::Required && !there.contains(&key.name) {
                 let missing = match path {
                     "" => format!("`{}` is missing", key.name),
                     path => format!("`{}` is missing in {path}", key.name),
                 };
                 self.diagnostics
                     .error(named, join(path, key.name), missing)
-                    .hint(required_hint(key));
+                    .hint(hints::required(key));
             }
         }
         Some(fields)
     }
 
-    /// The key of an entry if it is in the table and its value has the right shape.
-    fn known(&mut self, section: &'static Section, entry: &Entry, path: &str) -> Option<&'static Key> {
-        let name = entry.key.text()?;
-        let Some(key) = section.key(name) else {
-            self.unknown(section, entry, path);
-            return None;
-        };
+    /// Whether the value of a known key has the shape that the table tells.
+    fn has_shape(&mut self, key: &Key, entry: &Entry, path: &str) -> bool {
         self.diagnostics.show(entry.key.span);
-        let path = join(path, name);
+        let path = join(path, key.name);
         let right = match (&entry.value.value, key.kind) {
-            (Value::Refused, _) => return None,
+            (Value::Refused, _) => return false,
             (Value::Null, _) => {
                 self.diagnostics
-                    .error(entry.key.span, &path, format!("`{name}` has no value"))
-                    .hint(empty_hint(key));
-                return None;
+                    .error(entry.key.span, &path, format!("`{}` has no value", key.name))
+                    .hint(hints::empty(key));
+                return false;
             }
             (Value::Map(_), Kind::Section(_) | Kind::Either(..)) | (Value::List(_), Kind::List(_)) => true,
             (Value::Scalar { .. }, kind) => !matches!(kind, Kind::Section(_) | Kind::List(_)),
@@ -124,11 +127,11 @@ impl<'a> Walk<'a> {
             self.allow(&entry.value, key.kind);
             self.wrong_shape(&entry.value, &path, key.kind);
         }
-        right.then_some(key)
+        right
     }
 
-    fn unknown(&mut self, section: &Section, entry: &Entry, path: &str) {
-        let name = entry.key.text().unwrap_or_default();
+    /// Reports an unknown key; the name of the key that was meant, if one was.
+    fn unknown(&mut self, section: &Section, name: &str, entry: &Entry, path: &str) -> Option<&'static str> {
         let shown = mask::key(name);
         if shown == name {
             self.diagnostics.show(entry.key.span);
@@ -137,21 +140,34 @@ impl<'a> Walk<'a> {
             "" => format!("unknown key `{shown}`"),
             path => format!("unknown key `{shown}` in {path}"),
         };
-        let meant = suggest::for_key(name, section);
         let holds_text = matches!(entry.value.value, Value::Scalar { .. });
-        let hint = match meant {
-            Some(hint) => hint,
-            None if holds_text && mask::names_a_secret(name) => secret_hint(section),
-            None => format!("known here: {}", suggest::words(section)),
+        let near = suggest::meant(name, section);
+        let secret = || holds_text && mask::names_a_secret(name);
+        let (hint, meant) = if let Some(key) = near.filter(|key| key.kind != Kind::Text(Text::SecretFile)) {
+            (format!("did you mean `{}`?", key.name), Some(key.name))
+        } else if let Some(key) = near.filter(|_| !secret() || name.to_lowercase().contains("fil")) {
+            (format!("did you mean `{}`?", key.name), Some(key.name))
+        } else if let Some(hint) = suggest::belongs(name, section) {
+            (hint, None)
+        } else if secret() {
+            let file = section.secret_file();
+            (hints::secret(section), file.map(|key| key.name))
+        } else {
+            (format!("known here: {}", suggest::words(section)), None)
         };
         self.diagnostics
             .error(entry.key.span, join(path, shown), message)
             .hint(hint);
+        meant
     }
 
     pub(crate) fn wrong_shape(&mut self, node: &Node, path: &str, wanted: Kind) {
         let is = match &node.value {
-            Value::Null => "nothing",
+            Value::Null => {
+                self.diagnostics
+                    .error(node.span, path, format!("`{path}` has no value"));
+                return;
+            }
             Value::Scalar { .. } => "a text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
@@ -165,189 +181,16 @@ impl<'a> Walk<'a> {
         let words = suggest::kind(wanted);
         self.diagnostics
             .error(node.span, path, format!("{what} must be {words}, not {is}"))
-            .hint_opt(shape_hint(node, wanted));
+            .hint_opt(hints::shape(node, wanted));
     }
 
     /// Lets a value of a harmless kind be seen in excerpts, unless it looks like a secret.
-    fn allow(&mut self, node: &Node, kind: Kind) {
+    pub(super) fn allow(&mut self, node: &Node, kind: Kind) {
         if let Some(text) = node.text()
             && kind.harmless()
             && !mask::looks_secret(text)
         {
             self.diagnostics.show(node.span);
-        }
-    }
-}
-
-impl<'n> Fields<'n> {
-    /// The node of a key of the table, if it is there.
-    pub(crate) fn take(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Read<&'n Node>> {
-        #[cfg(test)]
-        walk.asked.insert((self.section.title, name));
-        let (key, node) = self.entries.iter().find(|(key, _)| key.name == name)?;
-        walk.allow(node, key.kind);
-        Some(Read {
-            value: *node,
-            span: node.span,
-            path: join(&self.path, name),
-        })
-    }
-
-    /// The mapping of a key.
-    pub(crate) fn section(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Fields<'n>> {
-        let node = self.take(walk, name)?;
-        let Some(Kind::Section(section)) = self.section.key(name).map(|key| key.kind) else {
-            return None;
-        };
-        walk.open(section, node.value, &node.path, node.span)
-    }
-
-    /// The items of a list, each with its own way.
-    pub(crate) fn list(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Vec<Read<&'n Node>>> {
-        let node = self.take(walk, name)?;
-        let Some(Kind::List(kind)) = self.section.key(name).map(|key| key.kind) else {
-            return None;
-        };
-        let Value::List(items) = &node.value.value else {
-            return None;
-        };
-        let mut read = Vec::with_capacity(items.len());
-        for (i, item) in items.iter().enumerate() {
-            let path = format!("{}[{i}]", node.path);
-            let text = matches!(item.value, Value::Scalar { .. });
-            let right = match kind {
-                Kind::Section(_) => matches!(item.value, Value::Map(_)),
-                Kind::Either(..) => text || matches!(item.value, Value::Map(_)),
-                _ => text,
-            };
-            walk.allow(item, *kind);
-            if right {
-                read.push(Read {
-                    value: item,
-                    span: item.span,
-                    path,
-                });
-            } else {
-                walk.wrong_shape(item, &path, *kind);
-            }
-        }
-        Some(read)
-    }
-
-    /// The text of a key; empty ones are refused.
-    pub(crate) fn text(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Read<&'n str>> {
-        let node = self.take(walk, name)?;
-        let text = node.value.text()?;
-        if text.trim().is_empty() {
-            walk.diagnostics
-                .error(node.span, &node.path, format!("`{name}` is empty"));
-            return None;
-        }
-        Some(node.map(|_| text))
-    }
-
-    /// A text that has a type of its own.
-    pub(crate) fn parsed<T>(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Read<T>>
-    where
-        T: FromStr,
-        T::Err: Display,
-    {
-        let text = self.text(walk, name)?;
-        walk.parse(text)
-    }
-
-    /// A path, joined to the file's folder; `names_file` when its content belongs to the configuration.
-    pub(crate) fn path(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<PathBuf> {
-        let text = self.text(walk, name)?;
-        Some(walk.base.join(text.value))
-    }
-
-    /// The path of a file whose content belongs to the configuration.
-    pub(crate) fn file(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<PathBuf> {
-        let text = self.text(walk, name)?;
-        let path = walk.base.join(text.value);
-        walk.files.push(text.map(|_| path.clone()));
-        Some(path)
-    }
-
-    /// One of the words of the table.
-    pub(crate) fn choice(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Read<&'static str>> {
-        let text = self.text(walk, name)?;
-        let Some(Kind::Choice(words)) = self.section.key(name).map(|key| key.kind) else {
-            return None;
-        };
-        if let Some(word) = words.iter().find(|word| **word == text.value) {
-            return Some(text.map(|_| *word));
-        }
-        let message = match words {
-            [only] => format!("`{name}` must be {only}"),
-            words => format!("`{name}` must be one of {}", words.join(", ")),
-        };
-        let near = suggest::nearest(text.value, words.iter().copied()).filter(|_| words.len() > 1);
-        walk.diagnostics
-            .error(text.span, &text.path, message)
-            .hint_opt(near.map(|near| format!("did you mean `{near}`?")));
-        None
-    }
-
-    /// `true` or `false`.
-    pub(crate) fn boolean(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<bool> {
-        let node = self.take(walk, name)?;
-        let (text, plain) = match &node.value.value {
-            Value::Scalar { text, plain } => (text.as_str(), *plain),
-            _ => return None,
-        };
-        let hint = match (text, plain) {
-            ("true", true) => return Some(true),
-            ("false", true) => return Some(false),
-            ("true" | "false", false) => Some("leave the quotes out"),
-            ("yes" | "Yes" | "on" | "On" | "True" | "TRUE", _) => Some("write true"),
-            ("no" | "No" | "off" | "Off" | "False" | "FALSE", _) => Some("write false"),
-            _ => None,
-        };
-        walk.diagnostics
-            .error(node.span, &node.path, format!("`{name}` must be true or false"))
-            .hint_opt(hint);
-        None
-    }
-
-    /// A whole number within the bounds of the table.
-    pub(crate) fn integer(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<u16> {
-        let node = self.take(walk, name)?;
-        let Some(Kind::Integer { min, max }) = self.section.key(name).map(|key| key.kind) else {
-            return None;
-        };
-        let number = match &node.value.value {
-            Value::Scalar { text, plain: true } if text.bytes().all(|b| b.is_ascii_digit()) => {
-                text.parse::<u16>().ok()
-            }
-            _ => None,
-        };
-        let number = number.filter(|n| (min..=max).contains(n));
-        if number.is_none() {
-            let message = format!("`{name}` must be a whole number from {min} to {max}");
-            walk.diagnostics.error(node.span, &node.path, message);
-        }
-        number
-    }
-}
-
-impl Walk<'_> {
-    /// Parses a text, and reports why it cannot be. The text is not repeated: the line shows it
-    /// where it may be shown.
-    pub(crate) fn parse<T>(&mut self, text: Read<&str>) -> Option<Read<T>>
-    where
-        T: FromStr,
-        T::Err: Display,
-    {
-        match text.value.parse::<T>() {
-            Ok(value) => Some(text.map(|_| value)),
-            Err(error) => {
-                let name = last(&text.path);
-                self.diagnostics
-                    .error(text.span, &text.path, format!("`{name}`: {error}"));
-                None
-            }
         }
     }
 }
@@ -363,65 +206,4 @@ pub(crate) fn join(path: &str, name: &str) -> String {
 /// The last key of a way, with the index of a list item.
 pub(crate) fn last(path: &str) -> &str {
     path.rsplit_once('.').map_or(path, |(_, last)| last)
-}
-
-/// How to write a key that is missing.
-fn required_hint(key: &Key) -> String {
-    match key.kind {
-        Kind::Choice([only]) => format!("add `{}: {only}`", key.name),
-        Kind::List(_) => format!("`{}: []` is an empty one", key.name),
-        _ => format!("such as `{}: {}`", key.name, example(key)),
-    }
-}
-
-/// What to do about a key without a value.
-fn empty_hint(key: &Key) -> String {
-    match key.kind {
-        Kind::Section(section) => match section.keys.iter().find(|key| key.need == Need::Required) {
-            Some(needed) => format!("leave it out, or give it `{}`", needed.name),
-            None => "leave it out, or write {} for all defaults".to_owned(),
-        },
-        Kind::List(_) => "leave it out, or write []".to_owned(),
-        _ => format!("such as `{}: {}`", key.name, example(key)),
-    }
-}
-
-fn example(key: &Key) -> String {
-    match (key.need, key.kind) {
-        (Need::Default(default), _) if !default.contains(' ') => default.to_owned(),
-        (_, Kind::Text(Text::Path | Text::SecretFile)) => {
-            format!("/etc/syncd/{}", key.name.trim_end_matches("File").to_lowercase())
-        }
-        (_, Kind::Text(text) | Kind::Either(text, _)) => text.example().to_owned(),
-        (_, Kind::Choice(words)) => words.first().copied().unwrap_or_default().to_owned(),
-        (_, Kind::Integer { min, .. }) => min.to_string(),
-        (_, Kind::Bool) => "true".to_owned(),
-        (_, Kind::Section(_) | Kind::List(_)) => "…".to_owned(),
-    }
-}
-
-/// What to do about another shape than the wanted one.
-fn shape_hint(node: &Node, wanted: Kind) -> Option<String> {
-    match (wanted, &node.value) {
-        (Kind::List(_), Value::Map(_)) => Some("begin each item with `- `".to_owned()),
-        (Kind::List(_), Value::Scalar { .. }) => {
-            Some("write it in brackets, or on a line of its own after `- `".to_owned())
-        }
-        (Kind::Section(section), Value::Scalar { .. }) => {
-            let first = section.keys.iter().find(|key| key.need == Need::Required)?;
-            Some(format!("such as `{}: {}`", first.name, example(first)))
-        }
-        _ => None,
-    }
-}
-
-/// Where a secret goes that stands at a key nobody knows.
-fn secret_hint(section: &Section) -> String {
-    let is_file = |key: &&Key| key.kind == Kind::Text(Text::SecretFile);
-    let file = match section.keys.iter().find(is_file) {
-        Some(key) => format!("`{}`", key.name),
-        None if section.key("basic").is_some() => "`basic.passwordFile`".to_owned(),
-        None => return "secrets are never inline".to_owned(),
-    };
-    format!("secrets are never inline: put it in a file, and name the file in {file}")
 }

@@ -280,15 +280,17 @@ fn warn_latest(walk: &mut Walk<'_>, text: &Read<&str>, reference: &Reference) {
 }
 
 fn reference_hint(text: &str, error: ReferenceError) -> Option<&'static str> {
+    if text.starts_with("ociLayout:") {
+        return Some("write it as `source: ociLayout:FOLDER`, with `as: NAME:TAG`");
+    }
+    if text.starts_with("oci:") || text.starts_with("oci-layout:") || text.starts_with("dir:") {
+        return Some("an image in a folder is written ociLayout:FOLDER");
+    }
     match error {
         ReferenceError::Scheme => Some("such as docker.io/library/nginx:1.27"),
-        ReferenceError::Repository if text.contains("oci-layout:") || text.contains("oci:") => {
-            Some("an image in a folder is written ociLayout:FOLDER")
+        ReferenceError::Repository | ReferenceError::Tag if text.contains('*') => {
+            Some("patterns are not known: write each tag out")
         }
-        ReferenceError::Repository if text.contains('*') => {
-            Some("patterns are not known yet: write each tag out")
-        }
-        ReferenceError::Tag if text.contains('*') => Some("patterns are not known yet: write each tag out"),
         _ => None,
     }
 }

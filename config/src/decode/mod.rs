@@ -7,9 +7,11 @@
 
 mod cross;
 mod fields;
+mod hints;
 mod mirror;
 mod registries;
 mod registry;
+mod values;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

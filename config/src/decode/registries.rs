@@ -215,7 +215,7 @@ fn proxy(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Proxy> {
         url if url.contains('@') => ("a credential in a proxy's URL is not accepted", None),
         url => match url.parse::<url::Url>() {
             Ok(url) if is_bare(&url) => return Some(Proxy::Url(url)),
-            Ok(url) if url.scheme() != "http" => ("a proxy is reached by http://", None),
+            Ok(url) if url.scheme() != "http" => ("a proxy's URL begins with http://", None),
             Ok(_) => ("a proxy's URL ends after the port", None),
             Err(_) => (
                 "not `environment`, `direct` or a URL",

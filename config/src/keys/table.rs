@@ -1,151 +1,7 @@
-//! The one table of all keys: what the walker accepts, what the JSON Schema says, what the
-//! reference page tells.
+//! The table itself.
 
-/// The `apiVersion` of this program's files.
-pub(crate) const API_VERSION: &str = "syncd.dev/v1alpha1";
-
-/// A mapping and the keys it may have.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Section {
-    /// What it is called in messages: the way to it, without indices.
-    pub(crate) title: &'static str,
-    pub(crate) doc: &'static str,
-    pub(crate) keys: &'static [Key],
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) need: Need,
-    pub(crate) doc: &'static str,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    Required,
-    Optional,
-    /// Optional; what holds without it.
-    Default(&'static str),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Section(&'static Section),
-    List(&'static Kind),
-    /// A text, or a mapping that says more.
-    Either(Text, &'static Section),
-    Text(Text),
-    Choice(&'static [&'static str]),
-    Bool,
-    Integer {
-        min: u16,
-        max: u16,
-    },
-}
-
-/// The kinds of text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Text {
-    Path,
-    /// The path of a file with a secret in it: people put the secret itself here.
-    SecretFile,
-    Address,
-    Host,
-    EntryName,
-    User,
-    Image,
-    Source,
-    MirrorName,
-    Probe,
-    Proxy,
-    Cron,
-    TimeZone,
-    Destination,
-}
-
-impl Text {
-    /// What it is, in a few words.
-    pub(crate) const fn what(self) -> &'static str {
-        match self {
-            Self::Path => "a path",
-            Self::SecretFile => "the path of a file",
-            Self::Address => "an IP address and a port",
-            Self::Host => "a registry, as host[:port]",
-            Self::EntryName => "a name",
-            Self::User => "a user name",
-            Self::Image => "an image reference",
-            Self::Source => "an image reference, or ociLayout:FOLDER[:TAG|@DIGEST]",
-            Self::MirrorName => "a name in the mirror, with a tag",
-            Self::Probe => "a repository with a tag or digest, without the host",
-            Self::Proxy => "environment, direct, or http://host:port",
-            Self::Cron => "five crontab fields",
-            Self::TimeZone => "a time zone of the IANA database",
-            Self::Destination => "embedded, or host[:port][/path]",
-        }
-    }
-
-    pub(crate) const fn example(self) -> &'static str {
-        match self {
-            Self::Path => "/etc/syncd/file.pem",
-            Self::SecretFile => "/etc/syncd/password",
-            Self::Address => "127.0.0.1:5000",
-            Self::Host => "harbor.corp.example:8443",
-            Self::EntryName => "harbor-team-a",
-            Self::User => "robot",
-            Self::Image => "docker.io/library/nginx:1.27",
-            Self::Source => "ociLayout:./images/hello",
-            Self::MirrorName => "docker.io/library/hello:1",
-            Self::Probe => "team/app:1.0",
-            Self::Proxy => "http://proxy.corp.example:3128",
-            Self::Cron => "30 2 * * *",
-            Self::TimeZone => "Europe/Berlin",
-            Self::Destination => "harbor.corp.example:8443/mirror",
-        }
-    }
-
-    /// Whether a value of this kind may be shown in an excerpt.
-    const fn harmless(self) -> bool {
-        !matches!(self, Self::SecretFile | Self::User)
-    }
-}
-
-impl Kind {
-    /// Whether a text of this kind may be shown in an excerpt.
-    pub(crate) const fn harmless(self) -> bool {
-        match self {
-            Self::Text(text) | Self::Either(text, _) => text.harmless(),
-            Self::List(item) => item.harmless(),
-            Self::Choice(_) | Self::Bool | Self::Integer { .. } => true,
-            Self::Section(_) => false,
-        }
-    }
-}
-
-impl Section {
-    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
-    }
-}
-
-/// All sections, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 9] = [
-    &ROOT,
-    &REGISTRY_ENTRY,
-    &BASIC,
-    &LIMITS,
-    &MIRROR,
-    &IMAGE,
-    &REGISTRY,
-    &TLS,
-    &AUTH,
-];
-
-/// Whether every key of that name has values that may be shown.
-pub(crate) fn is_harmless(name: &str) -> bool {
-    let mut keys = SECTIONS.iter().filter_map(|section| section.key(name)).peekable();
-    keys.peek().is_some() && keys.all(|key| key.kind.harmless())
-}
+use super::Need::{Default, Optional, Required};
+use super::{API_VERSION, Key, Kind, Need, Section, Text};
 
 const fn key(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Key {
     Key {
@@ -159,8 +15,6 @@ const fn key(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> K
 const fn text(name: &'static str, text: Text, need: Need, doc: &'static str) -> Key {
     key(name, Kind::Text(text), need, doc)
 }
-
-use Need::{Default, Optional, Required};
 
 /// The whole file.
 pub(crate) static ROOT: Section = Section {
@@ -271,7 +125,7 @@ pub(crate) static REGISTRY_ENTRY: Section = Section {
     ],
 };
 
-static BASIC: Section = Section {
+pub(crate) static BASIC: Section = Section {
     title: "registries[].basic",
     doc: "A user name and a password.",
     keys: &[
@@ -285,7 +139,7 @@ static BASIC: Section = Section {
     ],
 };
 
-static LIMITS: Section = Section {
+pub(crate) static LIMITS: Section = Section {
     title: "registries[].limits",
     doc: "Upper bounds for one registry.",
     keys: &[key(
@@ -296,7 +150,7 @@ static LIMITS: Section = Section {
     )],
 };
 
-static MIRROR: Section = Section {
+pub(crate) static MIRROR: Section = Section {
     title: "mirror",
     doc: "What is mirrored, where to, and when.",
     keys: &[
@@ -350,7 +204,7 @@ pub(crate) static IMAGE: Section = Section {
     ],
 };
 
-static REGISTRY: Section = Section {
+pub(crate) static REGISTRY: Section = Section {
     title: "registry",
     doc: "The embedded registry. All but certificates and the htpasswd file needs a restart to change.",
     keys: &[
@@ -376,7 +230,7 @@ static REGISTRY: Section = Section {
     ],
 };
 
-static TLS: Section = Section {
+pub(crate) static TLS: Section = Section {
     title: "registry.tls",
     doc: "Certificate files; read again when they change.",
     keys: &[
@@ -396,7 +250,7 @@ static TLS: Section = Section {
     ],
 };
 
-static AUTH: Section = Section {
+pub(crate) static AUTH: Section = Section {
     title: "registry.auth",
     doc: "Who may pull and push.",
     keys: &[

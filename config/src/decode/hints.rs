@@ -1,0 +1,66 @@
+//! What to do about a key that is missing, empty, of the wrong shape or not known.
+
+use crate::keys::{Key, Kind, Need, Section, Text};
+use crate::tree::{Node, Value};
+
+/// How to write a key that is missing.
+pub(super) fn required(key: &Key) -> String {
+    match key.kind {
+        Kind::Choice([only]) => format!("add `{}: {only}`", key.name),
+        Kind::List(Kind::Text(text) | Kind::Either(text, _)) => {
+            format!("such as `{}: [{}]`", key.name, text.example())
+        }
+        _ => format!("such as `{}: {}`", key.name, example(key)),
+    }
+}
+
+/// What to do about a key without a value.
+pub(super) fn empty(key: &Key) -> String {
+    match key.kind {
+        Kind::Section(section) => match section.keys.iter().find(|key| key.need == Need::Required) {
+            Some(needed) => format!("leave it out, or give it `{}`", needed.name),
+            None => "leave it out, or write {} for all defaults".to_owned(),
+        },
+        Kind::List(_) => "leave it out, or write []".to_owned(),
+        _ => format!("such as `{}: {}`", key.name, example(key)),
+    }
+}
+
+fn example(key: &Key) -> String {
+    match (key.need, key.kind) {
+        (Need::Default(default), _) if !default.contains(' ') => default.to_owned(),
+        (_, Kind::Text(Text::Path | Text::SecretFile)) => {
+            format!("/etc/syncd/{}", key.name.trim_end_matches("File").to_lowercase())
+        }
+        (_, Kind::Text(text) | Kind::Either(text, _)) => text.example().to_owned(),
+        (_, Kind::Choice(words)) => words.first().copied().unwrap_or_default().to_owned(),
+        (_, Kind::Integer { min, .. }) => min.to_string(),
+        (_, Kind::Bool) => "true".to_owned(),
+        (_, Kind::Section(_) | Kind::List(_)) => "…".to_owned(),
+    }
+}
+
+/// What to do about another shape than the wanted one.
+pub(super) fn shape(node: &Node, wanted: Kind) -> Option<String> {
+    match (wanted, &node.value) {
+        (Kind::List(_), Value::Map(_)) => Some("begin each item with `- `".to_owned()),
+        (Kind::List(_), Value::Scalar { .. }) => {
+            Some("write it in brackets, or on a line of its own after `- `".to_owned())
+        }
+        (Kind::Section(section), Value::Scalar { .. }) => {
+            let first = section.keys.iter().find(|key| key.need == Need::Required)?;
+            Some(format!("such as `{}: {}`", first.name, example(first)))
+        }
+        _ => None,
+    }
+}
+
+/// Where a secret goes that stands at a key nobody knows.
+pub(super) fn secret(section: &Section) -> String {
+    let file = match section.secret_file() {
+        Some(key) => format!("`{}`", key.name),
+        None if section.key("basic").is_some() => "`basic.passwordFile`".to_owned(),
+        None => return "secrets are never inline".to_owned(),
+    };
+    format!("secrets are never inline: put it in a file, and name the file in {file}")
+}
