@@ -1,6 +1,9 @@
 //! `syncd get`.
 
+use std::path::{Path, PathBuf};
+
 use clap::ValueEnum;
+use syncd_config::LoadError;
 
 use super::exit::Exit;
 use super::output::{self, Failure};
@@ -8,6 +11,8 @@ use super::{HELP, Session, config, server, tables};
 use crate::app::mirror_summary;
 use crate::control::{Client, ControlError};
 use crate::report::{DaemonReport, MirrorReport, TasksReport};
+
+const DEFAULT_STATE_DIR: &str = "/var/lib/syncd";
 
 /// Show what the running daemon knows
 #[derive(Debug, clap::Args)]
@@ -61,9 +66,17 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
 }
 
 async fn from_socket(session: &Session) -> Result<DaemonReport, Failure> {
-    let config = config::load(session)?.config;
-    let client = Client::new(&config.state_dir);
-    client.report().await.map_err(|error| {
+    let path = session.config_path();
+    let state_dir = match syncd_config::load(&path) {
+        Ok(loaded) => loaded.config.state_dir,
+        // The daemon goes on with what it had, and this is how to see that.
+        Err(error @ LoadError::Invalid(_)) => match ask_in(&guessed_state_dir(&path)).await {
+            Ok(report) => return Ok(report),
+            Err(_unreachable) => return Err(config::failure(error)),
+        },
+        Err(error) => return Err(config::failure(error)),
+    };
+    ask_in(&state_dir).await.map_err(|error| {
         let down = matches!(error, ControlError::Connect { .. });
         let failure = Failure::new(if down { Exit::NotReachable } else { Exit::Undecided }, error);
         match down {
@@ -71,6 +84,21 @@ async fn from_socket(session: &Session) -> Result<DaemonReport, Failure> {
             false => failure,
         }
     })
+}
+
+async fn ask_in(state_dir: &Path) -> Result<DaemonReport, ControlError> {
+    Client::new(state_dir).report().await
+}
+
+/// The `stateDir` of a file that cannot be read as a configuration, as its line has it.
+fn guessed_state_dir(path: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("stateDir:"));
+    let value = line.map_or("", |value| value.split(" #").next().unwrap_or_default());
+    match value.trim().trim_matches(['"', '\'']) {
+        "" => PathBuf::from(DEFAULT_STATE_DIR),
+        dir => path.parent().unwrap_or(Path::new("")).join(dir),
+    }
 }
 
 fn mirror(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, Failure> {
@@ -130,4 +158,23 @@ fn tasks(session: &Session, form: Form, report: DaemonReport) -> Result<Exit, Fa
         }
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guessed_state_dir;
+
+    #[test]
+    fn the_state_dir_of_a_broken_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.yaml");
+        for (text, expected) in [
+            ("a: [\nstateDir: state # here\n", dir.path().join("state")),
+            ("stateDir: \"/abs/x\"\n", "/abs/x".into()),
+            ("  stateDir: nested\n", "/var/lib/syncd".into()),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(guessed_state_dir(&file), expected);
+        }
+    }
 }

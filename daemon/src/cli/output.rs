@@ -141,7 +141,11 @@ pub(crate) fn describe(failure: &Failure, color: bool) -> String {
     let mut next = failure.error.source();
     while let Some(cause) = next {
         let label = paint(color, Paint::Strong, "caused by:");
-        text.push_str(&format!("\n  {label} {cause}"));
+        let cause_text = cause.to_string();
+        // Some layers say of their cause what it says itself.
+        if !text.ends_with(&cause_text) {
+            text.push_str(&format!("\n  {label} {cause_text}"));
+        }
         next = cause.source();
     }
     if let Some(hint) = &failure.hint {

@@ -65,7 +65,8 @@ fn image_failure(image: &ImageReport, color: bool) -> String {
         return String::new();
     };
     let mut text = format!("\n{} {}\n", paint(color, Paint::Bad, "failed:"), image.source);
-    if !error.path.is_empty() {
+    // A path of one step is the image itself.
+    if error.path.contains("->") {
         text.push_str(&wrap(&format!("at {}", error.path), "  "));
     }
     text.push_str(&wrap(&format!("{} ({})", error.message, error.kind), "  "));

@@ -32,7 +32,7 @@ fn report() -> MirrorReport {
     failed.verified = None;
     failed.error = Some(ImageError {
         kind: "dns".to_owned(),
-        path: "tag".to_owned(),
+        path: "tag -> index -> linux/arm64".to_owned(),
         message: "failed to look up the tag at quay.io: failed to lookup address information: \
                   Name or service not known"
             .to_owned(),
