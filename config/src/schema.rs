@@ -130,3 +130,190 @@ fn value_text(kind: Kind) -> String {
 fn described(text: Text) -> String {
     format!("{}, such as `{}`", text.what(), text.example())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use serde_json::{Map, Value, json};
+
+    use super::schema;
+    use crate::decode;
+    use crate::diagnostics::Diagnostics;
+    use crate::keys::SECTIONS;
+
+    /// The keys that the walker asked for, and what it complained about.
+    fn walk(document: &Value) -> (BTreeSet<(&'static str, &'static str)>, Vec<String>) {
+        let text = document.to_string();
+        let mut diagnostics = Diagnostics::default();
+        let tree = crate::tree::read(&text, &mut diagnostics).unwrap();
+        let walked = decode::walk(&tree, Path::new(""), diagnostics);
+        let (problems, _) = walked.diagnostics.finish("generated", &text, Some(&tree));
+        let problems = problems.map_or_else(Vec::new, |p| p.0.iter().map(ToString::to_string).collect());
+        assert_eq!(walked.config.is_some(), problems.is_empty(), "{text}");
+        (walked.asked, problems)
+    }
+
+    /// A document in which every key of the schema has a value.
+    fn full(schema: &Value) -> Value {
+        if let Some(value) = schema.get("default").or(schema.get("const")) {
+            return value.clone();
+        }
+        if let Some(Value::Array(values)) = schema.get("enum").or(schema.get("examples")) {
+            return values[0].clone();
+        }
+        match schema["type"].as_str().unwrap() {
+            "object" => schema["properties"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .map(|(k, v)| (k.clone(), full(v)))
+                .collect(),
+            "array" => match schema["items"].get("anyOf") {
+                Some(Value::Array(kinds)) => kinds.iter().map(full).collect(),
+                _ => json!([full(&schema["items"])]),
+            },
+            "boolean" => json!(false),
+            other => panic!("no value for {other}"),
+        }
+    }
+
+    /// Calls `visit` with the schema and the value of every mapping within a value, and its path.
+    fn mappings(
+        schema: &Value,
+        value: &Value,
+        path: &str,
+        visit: &mut dyn FnMut(&Value, &Map<String, Value>, &str),
+    ) {
+        match value {
+            Value::Object(object) => {
+                let kinds = schema.get("anyOf").and_then(Value::as_array);
+                let schema = kinds
+                    .and_then(|k| k.iter().find(|k| k["type"] == "object"))
+                    .unwrap_or(schema);
+                visit(schema, object, path);
+                for (name, value) in object {
+                    mappings(
+                        &schema["properties"][name],
+                        value,
+                        &format!("{path}/{name}"),
+                        visit,
+                    );
+                }
+            }
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    mappings(&schema["items"], item, &format!("{path}/{i}"), visit);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The full document with one change in the mapping at `path`.
+    fn changed(document: &Value, path: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Value {
+        let mut document = document.clone();
+        change(document.pointer_mut(path).unwrap().as_object_mut().unwrap());
+        document
+    }
+
+    #[test]
+    fn the_walker_asks_for_exactly_the_keys_of_the_table() {
+        let (asked, problems) = walk(&full(&schema()));
+        assert_eq!(problems, Vec::<String>::new());
+        let table: BTreeSet<_> = SECTIONS
+            .iter()
+            .flat_map(|s| s.keys.iter().map(|k| (s.title, k.name)))
+            .collect();
+        assert_eq!(asked, table);
+    }
+
+    #[test]
+    fn the_walker_agrees_with_the_schema_about_every_key() {
+        let schema = schema();
+        let document = full(&schema);
+        let mut checked = 0;
+        mappings(&schema, &document, "", &mut |schema, object, path| {
+            let required: Vec<&str> = match schema.get("required") {
+                Some(names) => names
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|n| n.as_str().unwrap())
+                    .collect(),
+                None => Vec::new(),
+            };
+            for name in object.keys() {
+                let (_, problems) = walk(&changed(&document, path, |o| drop(o.remove(name))));
+                if required.contains(&name.as_str()) {
+                    assert!(
+                        problems
+                            .iter()
+                            .any(|p| p.contains(&format!("`{name}` is missing"))),
+                        "{path} {name}"
+                    );
+                } else if !NEEDED_BY_ANOTHER.contains(&name.as_str()) {
+                    assert_eq!(problems, Vec::<String>::new(), "{path} {name}");
+                }
+                let nothing = changed(&document, path, |o| drop(o.insert(name.clone(), Value::Null)));
+                assert!(
+                    walk(&nothing).1.iter().any(|p| p.contains("has no value")),
+                    "{path} {name}"
+                );
+                for value in wrong(&schema["properties"][name]) {
+                    let text = value.to_string();
+                    let (_, problems) =
+                        walk(&changed(&document, path, |o| drop(o.insert(name.clone(), value))));
+                    assert!(!problems.is_empty(), "{path} {name}: {text} was taken");
+                }
+                for value in right(&schema["properties"][name]) {
+                    let (_, problems) =
+                        walk(&changed(&document, path, |o| drop(o.insert(name.clone(), value))));
+                    assert_eq!(problems, Vec::<String>::new(), "{path} {name}");
+                }
+                checked += 1;
+            }
+            let extra = changed(&document, path, |o| drop(o.insert("zzz".to_owned(), json!(1))));
+            assert!(
+                walk(&extra).1.iter().any(|p| p.contains("unknown key `zzz`")),
+                "{path}"
+            );
+            assert_eq!(schema["additionalProperties"], json!(false), "{path}");
+        });
+        assert_eq!(checked, SECTIONS.iter().map(|s| s.keys.len()).sum::<usize>());
+    }
+
+    /// Optional by the schema, and needed by another key in the full document.
+    const NEEDED_BY_ANOTHER: [&str; 3] = ["as", "htpasswdFile", "registry"];
+
+    /// Values that the schema refuses.
+    fn wrong(schema: &Value) -> Vec<Value> {
+        match (schema.get("type").and_then(Value::as_str), schema.get("maximum")) {
+            (Some("integer"), Some(max)) => {
+                vec![
+                    json!(0),
+                    json!(max.as_u64().unwrap() + 1),
+                    json!("4"),
+                    json!(-1),
+                    json!(1.5),
+                    json!([]),
+                ]
+            }
+            (Some("boolean"), _) => vec![json!("true"), json!(0), json!([]), json!({})],
+            (Some("array"), _) => vec![json!({}), json!("x"), json!([null]), json!([[]])],
+            (Some("object"), _) => vec![json!([]), json!("x")],
+            (Some("string"), _) => vec![json!(""), json!([]), json!({})],
+            _ => vec![json!("other"), json!(""), json!([])],
+        }
+    }
+
+    /// Values that the schema takes.
+    fn right(schema: &Value) -> Vec<Value> {
+        match (schema.get("enum"), schema.get("maximum")) {
+            (Some(words), _) => words.as_array().unwrap().clone(),
+            (_, Some(max)) => vec![schema["minimum"].clone(), max.clone()],
+            _ => vec![],
+        }
+    }
+}
