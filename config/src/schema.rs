@@ -42,6 +42,9 @@ fn section(section: &Section) -> Map<String, Value> {
 fn property(key: &Key) -> Value {
     let mut object = kind(key.kind);
     object.insert("description".to_owned(), json!(key.doc));
+    if let Kind::Text(_) = key.kind {
+        object.insert("examples".to_owned(), json!([key.example()]));
+    }
     if let Need::Default(default) = key.need
         && let Some(value) = default_value(key.kind, default)
     {
@@ -105,8 +108,17 @@ fn write_section(page: &mut String, title: &str, section: &Section) {
             Need::Default(default) if default.contains(' ') => default.to_owned(),
             Need::Default(default) => format!("`{default}`"),
         };
-        let (name, value) = (key.name, value_text(key.kind).replace('|', "\\|"));
+        let (name, value) = (key.name, key_text(key).replace('|', "\\|"));
         page.push_str(&format!("| `{name}` | {value} | {default} | {} |\n", key.doc));
+    }
+}
+
+/// The kind of a key's value in words; without an example where the default is one.
+fn key_text(key: &Key) -> String {
+    match (key.kind, key.need) {
+        (Kind::Text(text), Need::Default(default)) if !default.contains(' ') => text.what().to_owned(),
+        (Kind::Text(text), _) => format!("{}, such as `{}`", text.what(), key.example()),
+        (kind, _) => value_text(kind),
     }
 }
 

@@ -182,6 +182,17 @@ fn the_example_loads_and_shows_as_itself() {
 }
 
 #[test]
+fn all_examples_load() {
+    let examples = files("examples");
+    assert!(examples.len() >= 2);
+    for path in examples {
+        let loaded = load(&path).unwrap();
+        let quickstart = path.ends_with("quickstart.yaml");
+        assert!(!quickstart || loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    }
+}
+
+#[test]
 fn a_named_file_is_part_of_the_hash() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("config.yaml");
@@ -215,4 +226,26 @@ fn a_file_that_is_not_there_is_told() {
     assert!(error.hint().is_some());
     let error = load(dir.path()).unwrap_err();
     assert!(matches!(error, LoadError::Read { .. }), "{error}");
+}
+
+#[test]
+fn the_schema_is_as_it_was() {
+    let schema = serde_json::to_string_pretty(&syncd_config::schema()).unwrap() + "\n";
+    let mut wrong = String::new();
+    check(Path::new("tests/schema.json"), &schema, &mut wrong);
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let mut wrong = String::new();
+    check(
+        Path::new("../docs/src/reference/config.md"),
+        &syncd_config::reference_page(),
+        &mut wrong,
+    );
+    assert!(
+        wrong.is_empty(),
+        "run UPDATE=1 cargo test -p syncd-config --test files\n{wrong}"
+    );
 }

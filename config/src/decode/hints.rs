@@ -1,6 +1,6 @@
 //! What to do about a key that is missing, empty, of the wrong shape or not known.
 
-use crate::keys::{Key, Kind, Need, Section, Text};
+use crate::keys::{Key, Kind, Need, Section};
 use crate::tree::{Node, Value};
 
 /// How to write a key that is missing.
@@ -10,7 +10,7 @@ pub(super) fn required(key: &Key) -> String {
         Kind::List(Kind::Text(text) | Kind::Either(text, _)) => {
             format!("such as `{}: [{}]`", key.name, text.example())
         }
-        _ => format!("such as `{}: {}`", key.name, example(key)),
+        _ => format!("such as `{}: {}`", key.name, key.example()),
     }
 }
 
@@ -22,21 +22,7 @@ pub(super) fn empty(key: &Key) -> String {
             None => "leave it out, or write {} for all defaults".to_owned(),
         },
         Kind::List(_) => "leave it out, or write []".to_owned(),
-        _ => format!("such as `{}: {}`", key.name, example(key)),
-    }
-}
-
-fn example(key: &Key) -> String {
-    match (key.need, key.kind) {
-        (Need::Default(default), _) if !default.contains(' ') => default.to_owned(),
-        (_, Kind::Text(Text::Path | Text::SecretFile)) => {
-            format!("/etc/syncd/{}", key.name.trim_end_matches("File").to_lowercase())
-        }
-        (_, Kind::Text(text) | Kind::Either(text, _)) => text.example().to_owned(),
-        (_, Kind::Choice(words)) => words.first().copied().unwrap_or_default().to_owned(),
-        (_, Kind::Integer { min, .. }) => min.to_string(),
-        (_, Kind::Bool) => "true".to_owned(),
-        (_, Kind::Section(_) | Kind::List(_)) => "…".to_owned(),
+        _ => format!("such as `{}: {}`", key.name, key.example()),
     }
 }
 
@@ -49,7 +35,7 @@ pub(super) fn shape(node: &Node, wanted: Kind) -> Option<String> {
         }
         (Kind::Section(section), Value::Scalar { .. }) => {
             let first = section.keys.iter().find(|key| key.need == Need::Required)?;
-            Some(format!("such as `{}: {}`", first.name, example(first)))
+            Some(format!("such as `{}: {}`", first.name, first.example()))
         }
         _ => None,
     }

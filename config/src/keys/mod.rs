@@ -127,6 +127,23 @@ impl Kind {
     }
 }
 
+impl Key {
+    /// A value as it may be written.
+    pub(crate) fn example(&self) -> String {
+        match (self.need, self.kind) {
+            (Need::Default(default), _) if !default.contains(' ') => default.to_owned(),
+            (_, Kind::Text(Text::Path | Text::SecretFile)) => {
+                format!("/etc/syncd/{}", self.name.trim_end_matches("File").to_lowercase())
+            }
+            (_, Kind::Text(text) | Kind::Either(text, _)) => text.example().to_owned(),
+            (_, Kind::Choice(words)) => words.first().copied().unwrap_or_default().to_owned(),
+            (_, Kind::Integer { min, .. }) => min.to_string(),
+            (_, Kind::Bool) => "true".to_owned(),
+            (_, Kind::Section(_) | Kind::List(_)) => "…".to_owned(),
+        }
+    }
+}
+
 impl Section {
     pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
         self.keys.iter().find(|key| key.name == name)
