@@ -545,3 +545,30 @@ impl fmt::Debug for Location {
         f.write_str(self.path())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HeaderValue, next_link};
+
+    #[test]
+    fn links_to_the_next_page() {
+        let long = format!("</v2/{}>; rel=next", "a".repeat(5000));
+        for (text, target) in [
+            (
+                "</v2/a/tags/list?last=x&n=2>; rel=\"next\"",
+                Some("/v2/a/tags/list?last=x&n=2"),
+            ),
+            (" <https://r.example/p> ; rel=next ", Some("https://r.example/p")),
+            ("</p>; title=\"x\"; REL = \"Next\"", Some("/p")),
+            ("<>; rel=next", Some("")),
+            ("</p>; rel=prev", None),
+            ("</p>", None),
+            ("/p; rel=next", None),
+            ("</p; rel=next", None),
+            (&long, None),
+            ("", None),
+        ] {
+            assert_eq!(next_link(&HeaderValue::from_str(text).unwrap()), target, "{text}");
+        }
+    }
+}

@@ -529,3 +529,69 @@ fn refusals_tell_the_host_only() {
         "the login is to happen at evil.test, which is not this registry's; if it is, list it in trustedTokenHosts"
     );
 }
+
+/// Texts that look like what servers name, and like what attackers make of it.
+fn named_by_server() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let piece = prop_oneof![
+        Just("https://"),
+        Just("http://"),
+        Just("//"),
+        Just("/"),
+        Just("\\"),
+        Just(":"),
+        Just("@"),
+        Just("r.corp.example"),
+        Just("R.corp.example."),
+        Just("auth.corp.example"),
+        Just("evil.test"),
+        Just("127.0.0.1"),
+        Just("[::1]"),
+        Just("0x7f.1"),
+        Just("localhost"),
+        Just("169.254.169.254"),
+        Just("443"),
+        Just("8443"),
+        Just("80"),
+        Just("u:p"),
+        Just("?q=1"),
+        Just("#f"),
+        Just("%2f"),
+        Just("\t"),
+        Just(" "),
+        Just("token"),
+        Just(".."),
+        Just("file:"),
+        Just("é"),
+        Just("\u{3002}"),
+    ];
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(4000))]
+
+    #[test]
+    fn whatever_is_named_stays_within_the_rules(text in named_by_server(), credential: bool, plain: bool) {
+        let mut policy = policy("r.corp.example", plain);
+        policy.trusted = vec![host("auth.corp.example:8443")];
+        let base = policy.own.url("/v2/a/blobs/uploads/").unwrap();
+        let clean = |url: &Url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        for got in [policy.location(&base, &text), policy.next_page(&base, &text)].into_iter().flatten() {
+            proptest::prop_assert!(policy.is_own(&got) && clean(&got), "{} -> {}", text, got);
+        }
+        if let Ok(got) = policy.redirect(&base, &text, 1) {
+            let https = got.scheme() == "https";
+            proptest::prop_assert!(clean(&got) && (https || policy.is_own(&got)), "{} -> {}", text, got);
+        }
+        if let Ok(got) = policy.realm(&text, credential) {
+            let origin = Origin::of_url(&got).unwrap();
+            let own_host = origin.host == "r.corp.example";
+            let listed = origin.host == "auth.corp.example" && origin.port == 8443 && origin.https;
+            let relative = !credential && origin.https && origin.host.ends_with("corp.example");
+            proptest::prop_assert!(clean(&got), "{} -> {}", text, got);
+            proptest::prop_assert!(own_host || listed || relative, "{} -> {}", text, got);
+            proptest::prop_assert!(origin.https || origin == policy.own, "{} -> {}", text, got);
+        }
+    }
+}

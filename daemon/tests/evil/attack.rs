@@ -626,6 +626,33 @@ async fn a13_a_missing_credential_is_an_error() {
     assert_eq!(nobody.unwrap(), "served to everyone");
 }
 
+/// What a caller puts in has no say either.
+#[tokio::test]
+async fn a_request_brings_no_credential_of_its_own() {
+    let server = Server::plain(|_, _| answer("200 OK", &[], "")).await;
+    let client = plain_client(&server.host());
+    let mut request = RegistryRequest::new("read", Method::GET, "/v2/", pull("a"));
+    for name in ["authorization", "proxy-authorization", "cookie"] {
+        request
+            .headers
+            .insert(name, http::HeaderValue::from_static(CANARY));
+    }
+    client.send(&server.host(), request).await.unwrap();
+    assert!(!leaked(&server.seen()[0]), "{:?}", server.seen());
+    // A place that another registry named is not asked for here.
+    let other = Server::plain(|_, _| answer("202 Accepted", &[("Location", "/upload")], "")).await;
+    let start = RegistryRequest::new("start", Method::POST, "/v2/a/blobs/uploads/", pull("a"));
+    let location = plain_client(&other.host())
+        .send(&other.host(), start)
+        .await
+        .unwrap()
+        .location();
+    let mut put = RegistryRequest::new("upload", Method::PUT, "", pull("a"));
+    put.target = RequestTarget::Location(location.unwrap().unwrap());
+    let error = client.send(&server.host(), put).await.err().unwrap();
+    assert_eq!((error.kind, server.seen().len()), (ErrorKind::OriginRefused, 1));
+}
+
 /// A14: the attacker has no entry, so neither plain http nor the registry's CA is good for it.
 #[tokio::test]
 async fn a14_what_an_entry_says_is_for_its_own_host() {
