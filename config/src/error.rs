@@ -74,6 +74,22 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
 
+impl Problems {
+    /// For a file that gives no configuration and no reason, which would be a mistake here.
+    pub(crate) fn unexplained(file: &str) -> Self {
+        Self(vec![Problem {
+            severity: Severity::Error,
+            file: file.to_owned(),
+            line: 0,
+            column: 0,
+            key_path: String::new(),
+            message: "the file could not be understood".to_owned(),
+            hint: None,
+            excerpt: None,
+        }])
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, problem) in self.0.iter().take(SHOWN).enumerate() {

@@ -169,7 +169,8 @@ fn mask_by_sight(line: &str) -> Masked {
     let (space, value) = value.split_at(space);
     space.chars().for_each(|c| out.show(c));
     let value = value.split(" #").next().unwrap_or_default();
-    let harmless = keys::is_harmless(name) && !mask::looks_secret(value);
+    let one_text = !value.contains('{') && !value.contains(": ");
+    let harmless = one_text && keys::is_harmless(name) && !mask::looks_secret(value);
     for c in value.chars() {
         if harmless { out.show(c) } else { out.hide(0) }
     }

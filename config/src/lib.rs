@@ -1,6 +1,6 @@
 //! The vocabulary of syncd, and the file a user writes turned into a [`Config`] that cannot be wrong.
 //!
-//! Reading order: the words ([`reference`], [`digest`], [`platform`], [`host`], [`secret`], …),
+//! Reading order: the words ([`mod@reference`], [`digest`], [`platform`], [`host`], [`secret`], …),
 //! then [`config`] (what the rest of the program gets), then the way there: the `tree` of a file,
 //! the table of all `keys`, the walker (`decode`) and [`error`] with all that was wrong.
 //!

@@ -69,13 +69,13 @@ pub(crate) fn parse_all(bytes: &[u8], file: &str, base: &Path, look: bool) -> Re
             };
             diagnostics.error(span, "", message).hint_opt(hint);
             let (problems, _) = diagnostics.finish(file, "", None);
-            return Err(problems.unwrap_or(Problems(Vec::new())));
+            return Err(problems.unwrap_or_else(|| Problems::unexplained(file)));
         }
     };
     let tree = tree::read(text, &mut diagnostics);
     let Some(tree) = tree else {
         let (problems, _) = diagnostics.finish(file, text, None);
-        return Err(problems.unwrap_or(Problems(Vec::new())));
+        return Err(problems.unwrap_or_else(|| Problems::unexplained(file)));
     };
     let mut walked = decode::walk(&tree, base, diagnostics);
     if look {
@@ -93,7 +93,7 @@ pub(crate) fn parse_all(bytes: &[u8], file: &str, base: &Path, look: bool) -> Re
                 warnings,
             })
         }
-        (_, problems) => Err(problems.unwrap_or(Problems(Vec::new()))),
+        (_, problems) => Err(problems.unwrap_or_else(|| Problems::unexplained(file))),
     }
 }
 

@@ -22,24 +22,28 @@ pub struct Platform {
 pub struct PlatformError;
 
 impl Platform {
-    /// The platform with containerd's defaults taken out: `arm64/v8` is `arm64`, `arm` is `arm/v7`,
-    /// `x86_64` is `amd64`, `aarch64` is `arm64` (containerd platforms, `normalizeArch`).
+    /// The platform with one spelling for what is equal: `arm64/v8` is `arm64`, `arm` is `arm/v7`,
+    /// `x86_64` is `amd64` (containerd/platforms, database.go, `normalizeArch`).
     #[must_use]
     pub fn normalized(&self) -> Self {
-        let mut p = self.clone();
-        p.architecture = match p.architecture.as_str() {
-            "x86_64" | "x86-64" => "amd64".to_owned(),
-            "aarch64" => "arm64".to_owned(),
-            "i386" => "386".to_owned(),
-            _ => p.architecture,
+        let variant = self.variant.as_deref().unwrap_or_default();
+        let (architecture, variant) = match (self.architecture.as_str(), variant) {
+            ("i386", _) => ("386", ""),
+            ("x86_64" | "x86-64" | "amd64", "v1") => ("amd64", ""),
+            ("x86_64" | "x86-64", variant) => ("amd64", variant),
+            ("aarch64" | "arm64", "8" | "v8") => ("arm64", ""),
+            ("aarch64", variant) => ("arm64", variant),
+            ("armhf", _) | ("arm", "" | "7") => ("arm", "v7"),
+            ("armel", _) | ("arm", "6") => ("arm", "v6"),
+            ("arm", "5") => ("arm", "v5"),
+            ("arm", "8") => ("arm", "v8"),
+            other => other,
         };
-        p.variant = match (p.architecture.as_str(), p.variant.as_deref()) {
-            ("arm64", Some("v8" | "8")) | ("amd64", Some("v1")) => None,
-            ("arm", None | Some("")) => Some("v7".to_owned()),
-            (_, Some("")) => None,
-            _ => p.variant,
-        };
-        p
+        Self {
+            os: self.os.clone(),
+            architecture: architecture.to_owned(),
+            variant: (!variant.is_empty()).then(|| variant.to_owned()),
+        }
     }
 
     /// Whether an image for `self` is the one a node of `other` would choose by exact match.
@@ -76,6 +80,53 @@ impl fmt::Display for Platform {
         match &self.variant {
             Some(variant) => write!(f, "/{variant}"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Platform;
+
+    #[test]
+    fn equal_platforms_are_equal() {
+        for (text, normal) in [
+            ("linux/amd64", "linux/amd64"),
+            ("linux/x86_64", "linux/amd64"),
+            ("linux/amd64/v1", "linux/amd64"),
+            ("linux/amd64/v3", "linux/amd64/v3"),
+            ("linux/arm64/v8", "linux/arm64"),
+            ("linux/aarch64/8", "linux/arm64"),
+            ("linux/arm64/v9", "linux/arm64/v9"),
+            ("linux/arm", "linux/arm/v7"),
+            ("linux/arm/6", "linux/arm/v6"),
+            ("linux/armhf", "linux/arm/v7"),
+            ("linux/armel", "linux/arm/v6"),
+            ("linux/i386", "linux/386"),
+            ("windows/amd64", "windows/amd64"),
+        ] {
+            let platform: Platform = text.parse().unwrap();
+            assert_eq!(platform.normalized().to_string(), normal, "{text}");
+            assert!(platform.same_as(&normal.parse().unwrap()), "{text}");
+            assert_eq!(platform.to_string(), text);
+        }
+        let platform: Platform = "linux/arm".parse().unwrap();
+        assert!(!platform.same_as(&"linux/arm64".parse().unwrap()));
+    }
+
+    #[test]
+    fn refuses_what_is_no_platform() {
+        for text in [
+            "",
+            "linux",
+            "linux/",
+            "/amd64",
+            "linux/amd64/v1/x",
+            "Linux/amd64",
+            "linux/am d64",
+            "linux//v7",
+        ] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }
 }

@@ -191,13 +191,10 @@ mod tests {
         }
     }
 
+    type Visit<'v> = &'v mut dyn FnMut(&Value, &Map<String, Value>, &str);
+
     /// Calls `visit` with the schema and the value of every mapping within a value, and its path.
-    fn mappings(
-        schema: &Value,
-        value: &Value,
-        path: &str,
-        visit: &mut dyn FnMut(&Value, &Map<String, Value>, &str),
-    ) {
+    fn mappings(schema: &Value, value: &Value, path: &str, visit: Visit<'_>) {
         match value {
             Value::Object(object) => {
                 let kinds = schema.get("anyOf").and_then(Value::as_array);

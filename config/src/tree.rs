@@ -42,7 +42,7 @@ pub(crate) struct Node {
 pub(crate) enum Value {
     /// Nothing, `~` or `null`.
     Null,
-    /// `plain` is without quotes and on one line: only such a text can be a number or a boolean.
+    /// `plain` is without quotes: only such a text can be a number or a boolean.
     Scalar {
         text: String,
         plain: bool,

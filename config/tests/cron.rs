@@ -1,6 +1,10 @@
 //! Schedules against a brute-force reference that walks minute by minute.
 
-#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests stop at the first surprise"
+)]
 
 use std::collections::HashSet;
 

@@ -3,7 +3,11 @@
 //! `UPDATE=1 cargo test -p syncd-config --test files` writes the expected texts anew; read the
 //! difference before it is committed.
 
-#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests stop at the first surprise"
+)]
 #![allow(
     clippy::disallowed_methods,
     reason = "UPDATE is for people, not for the program"
@@ -154,7 +158,10 @@ fn survives_large_files() {
 #[test]
 fn means_what_it_says() {
     let mut wrong = String::new();
-    for path in files("tests/valid") {
+    for path in files("tests/valid")
+        .into_iter()
+        .chain(["examples/full.yaml".into()])
+    {
         let loaded = match load(&path) {
             Ok(loaded) => loaded,
             Err(error) => panic!("{}: {error}", path.display()),
@@ -168,7 +175,10 @@ fn means_what_it_says() {
             writeln!(text, "{warning}").unwrap();
         }
         text.push_str(&shown);
-        check(&path.with_extension("txt"), &text, &mut wrong);
+        let expected = Path::new("tests/valid")
+            .join(path.file_name().unwrap())
+            .with_extension("txt");
+        check(&expected, &text, &mut wrong);
     }
     assert!(wrong.is_empty(), "{wrong}");
 }

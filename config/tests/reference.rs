@@ -1,6 +1,10 @@
 //! References, digests and hosts: tables, round trips, and oci-client's grammar as the oracle.
 
-#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests stop at the first surprise"
+)]
 
 use oci_client::Reference as Oracle;
 use proptest::prelude::*;

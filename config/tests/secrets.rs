@@ -1,6 +1,10 @@
 //! Whatever a file looks like, reading it ends soon, and what is said holds no secret.
 
-#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests stop at the first surprise"
+)]
 
 use std::path::Path;
 
@@ -11,7 +15,7 @@ use syncd_config::{EXAMPLE, parse, show};
 const SECRET: &str = "hunter2";
 
 /// Lines as people write them when they put a secret into the file.
-const LINES: [&str; 14] = [
+const LINES: [&str; 16] = [
     "password: hunter2",
     "    password: \"hunter2\"",
     "      passwordFile: hunter2",
@@ -22,6 +26,8 @@ const LINES: [&str; 14] = [
     "    token: |\n      hunter2\n      hunter2",
     "    secret: >-\n      hunter2",
     "    key: \"hunter2",
+    "  images: [nginx:1, {token: hunter2}",
+    "  names: [quay.io, password: hunter2, \"",
     "    # hunter2",
     "    - bot:hunter2@quay.io/a/b:1",
     "  password: &hunter2 hunter2",

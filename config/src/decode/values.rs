@@ -149,7 +149,10 @@ impl<'n> Fields<'n> {
             return None;
         };
         let number = match &node.value.value {
-            Value::Scalar { text, plain: true } if text.bytes().all(|b| b.is_ascii_digit()) => {
+            // A leading zero means octal to some and decimal to others.
+            Value::Scalar { text, plain: true }
+                if text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0') =>
+            {
                 text.parse::<u16>().ok()
             }
             _ => None,

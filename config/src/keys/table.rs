@@ -159,7 +159,8 @@ pub(crate) static MIRROR: Section = Section {
             Text::Cron,
             Optional,
             "When a pass starts, by crontab's rules (`30 2 * * *`, or `@daily`). Without it only `syncd sync mirror` \
-             starts one.",
+             starts one. When clocks change, a time that is left out runs at the change, and one that comes twice \
+             runs once.",
         ),
         text(
             "timeZone",
