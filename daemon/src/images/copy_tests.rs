@@ -34,6 +34,8 @@ struct Faults {
 #[derive(Clone, Default)]
 struct Odd {
     name: &'static str,
+    /// How many connections it allows at once, when it counts them.
+    connections: Option<Arc<Semaphore>>,
     memory: Memory,
     faults: Arc<Mutex<Faults>>,
 }
@@ -48,6 +50,11 @@ impl Odd {
 
     fn faults(&self) -> std::sync::MutexGuard<'_, Faults> {
         self.faults.lock().unwrap()
+    }
+
+    async fn connection(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        let connections = self.connections.clone()?;
+        connections.acquire_owned().await.ok()
     }
 
     fn broken(&self, kind: ErrorKind) -> RegistryError {
@@ -84,7 +91,13 @@ impl ImageSource for Odd {
             let cuts = faults.cuts.get_mut(&blob.digest);
             cuts.filter(|cuts| !cuts.is_empty()).map(|cuts| cuts.remove(0))
         };
+        let connection = self.connection().await;
         let whole = self.memory.blob(repository, blob, offset).await?;
+        let whole = whole
+            .inspect(move |_| {
+                let _held = &connection;
+            })
+            .boxed();
         let Some(cut) = cut else { return Ok(whole) };
         let bytes: Vec<Bytes> = whole.map(Result::unwrap).collect().await;
         let kept = bytes.concat().into_iter().take(cut).collect::<Vec<u8>>();
@@ -121,6 +134,8 @@ impl ImageSink for Odd {
         blob: &Descriptor,
         content: BlobStream,
     ) -> Result<(), RegistryError> {
+        // The request that starts the upload.
+        drop(self.connection().await);
         self.memory.put_blob(repository, blob, content).await?;
         let mut faults = self.faults();
         faults.log.push("blob".to_owned());
@@ -254,6 +269,18 @@ async fn a_sink_that_does_not_mount_gets_the_blobs_again() {
         engine.copy(&job(&source, "lib/x", &root, to)).await.unwrap();
     }
     assert_eq!(reads_of(&source, A).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_never_holds_the_connection_that_its_own_upload_waits_for() {
+    let (mut odd, root) = source().await;
+    odd.connections = Some(Arc::new(Semaphore::new(1)));
+    odd.faults().no_mounts = true;
+    let engine = Engine::new(odd.clone());
+    let job = job(&odd, "lib/x", &root, "to/x");
+    let hour = std::time::Duration::from_secs(3600);
+    let copied = tokio::time::timeout(hour, engine.copy(&job)).await;
+    copied.expect("source and sink are one registry").unwrap();
 }
 
 #[tokio::test]

@@ -449,7 +449,7 @@ async fn damage_in_the_store_is_found_and_healed_by_the_next_pass() {
         "{}",
         report.images[0].reason
     );
-    assert_eq!(report.images[0].bytes > A.len() as u64, true);
+    assert!(report.images[0].bytes > A.len() as u64);
     // A flipped bit keeps the size: only a full check finds it.
     use std::os::unix::fs::FileExt as _;
     let file = std::fs::OpenOptions::new()

@@ -5,6 +5,7 @@ mod challenge;
 #[doc(hidden)]
 pub mod conformance;
 pub mod credentials;
+mod download;
 pub mod error;
 mod exchange;
 pub mod graph;

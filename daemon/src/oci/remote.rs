@@ -6,9 +6,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
-use futures::{StreamExt as _, TryStreamExt as _};
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RANGE};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
 use serde::Deserialize;
 use syncd_config::reference::Target;
 use syncd_config::{Digest, RegistryHost, Repository, Tag};
@@ -222,74 +221,6 @@ impl Remote {
             digest,
         })
     }
-
-    /// `HEAD` of a blob: its size when told; `None` when it is not there.
-    async fn blob_size(
-        &self,
-        repository: &Repository,
-        digest: &Digest,
-    ) -> Result<Option<Option<u64>>, RegistryError> {
-        let request = self.request(
-            "look for the blob",
-            Method::HEAD,
-            repository,
-            &format!("blobs/{digest}"),
-        );
-        match self.client.send(&self.host, request).await {
-            Ok(response) => Ok(Some(number(response.headers.get(CONTENT_LENGTH)))),
-            Err(error) if error.kind().is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// One GET for the last byte. `None`: the answer's body broke off.
-    async fn last_byte(
-        &self,
-        repository: &Repository,
-        blob: &Descriptor,
-    ) -> Result<Option<Touch>, RegistryError> {
-        const OPERATION: &str = "read the last byte of the blob";
-        let mut request = self.request(
-            OPERATION,
-            Method::GET,
-            repository,
-            &format!("blobs/{}", blob.digest),
-        );
-        let last = blob.size.saturating_sub(1);
-        request
-            .headers
-            .insert(RANGE, range(&format!("bytes={last}-{last}"))?);
-        let response = match self.client.send(&self.host, request).await {
-            Ok(response) => response,
-            Err(error) if error.kind().is_not_found() => return Ok(Some(Touch::Missing)),
-            Err(error) if error.status == Some(416) => return Ok(Some(Touch::Damaged)),
-            Err(error) => return Err(error),
-        };
-        let (length, expected) = if response.status == StatusCode::PARTIAL_CONTENT {
-            if content_range(&response.headers) != Some((last, last, blob.size)) {
-                return Ok(Some(Touch::Damaged));
-            }
-            (1, 1)
-        } else {
-            // Range was ignored (RFC 9110, 14.2 allows it): the whole blob comes.
-            (blob.size, blob.size)
-        };
-        let mut body = response.stream(length);
-        let mut got = 0u64;
-        while let Some(chunk) = body.next().await {
-            match chunk {
-                Ok(bytes) => got += bytes.len() as u64,
-                Err(error) if error.kind() == ErrorKind::TooLarge => return Ok(Some(Touch::Damaged)),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Some(if got == expected {
-            Touch::Good
-        } else {
-            Touch::Damaged
-        }))
-    }
 }
 
 impl ImageSource for Remote {
@@ -329,37 +260,7 @@ impl ImageSource for Remote {
         blob: &Descriptor,
         offset: u64,
     ) -> Result<BlobStream, RegistryError> {
-        const OPERATION: &str = "read the blob";
-        let rest = blob.size.saturating_sub(offset);
-        if offset > 0 && rest == 0 {
-            return Ok(futures::stream::empty().boxed());
-        }
-        let mut request = self.request(
-            OPERATION,
-            Method::GET,
-            repository,
-            &format!("blobs/{}", blob.digest),
-        );
-        if offset > 0 {
-            request.headers.insert(RANGE, range(&format!("bytes={offset}-"))?);
-            request.continues = true;
-        }
-        let response = self.client.send(&self.host, request).await?;
-        let partial = response.status == StatusCode::PARTIAL_CONTENT;
-        let length = if partial { rest } else { blob.size };
-        let told = number(response.headers.get(CONTENT_LENGTH));
-        let last = blob.size.saturating_sub(1);
-        let wrong = if partial {
-            content_range(&response.headers) != Some((offset, last, blob.size))
-        } else {
-            told.is_some_and(|told| told != length)
-        };
-        if wrong {
-            let error = self.error(ErrorKind::Integrity, OPERATION);
-            return Err(error.detail("the registry has the blob with another size than its manifest says"));
-        }
-        let stream = response.stream(length);
-        Ok(if partial { stream } else { skip(stream, offset) })
+        self.download(repository, blob, offset).await
     }
 
     fn place(&self) -> String {
@@ -426,21 +327,7 @@ impl ImageSink for Remote {
     }
 
     async fn touch_blob(&self, repository: &Repository, blob: &Descriptor) -> Result<Touch, RegistryError> {
-        if blob.size == 0 {
-            return Ok(match self.blob_size(repository, &blob.digest).await? {
-                None => Touch::Missing,
-                Some(None | Some(0)) => Touch::Good,
-                Some(Some(_)) => Touch::Damaged,
-            });
-        }
-        // A body that breaks off may be the network's fault once: a registry that has lost the
-        // content breaks off every time (it has promised a byte that it cannot read).
-        for _ in 0..2 {
-            if let Some(touch) = self.last_byte(repository, blob).await? {
-                return Ok(touch);
-            }
-        }
-        Ok(Touch::Damaged)
+        self.touch(repository, blob).await
     }
 }
 
@@ -454,19 +341,7 @@ fn same(a: &Digest, b: &Digest) -> bool {
     a.algorithm() != b.algorithm() || a == b
 }
 
-/// The stream without its first `skip` bytes.
-fn skip(stream: BlobStream, skip: u64) -> BlobStream {
-    let mut left = skip;
-    stream
-        .map_ok(move |mut bytes| {
-            let cut = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-            left -= cut as u64;
-            bytes.split_off(cut)
-        })
-        .boxed()
-}
-
-fn number(value: Option<&HeaderValue>) -> Option<u64> {
+pub(super) fn number(value: Option<&HeaderValue>) -> Option<u64> {
     value?.to_str().ok()?.trim().parse().ok()
 }
 
@@ -475,23 +350,6 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let media_type = text.split(';').next()?.trim().to_ascii_lowercase();
     (!media_type.is_empty()).then_some(media_type)
-}
-
-/// `Content-Range: bytes first-last/total` (RFC 9110, 14.4).
-fn content_range(headers: &HeaderMap) -> Option<(u64, u64, u64)> {
-    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
-    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    Some((
-        first.trim().parse().ok()?,
-        last.trim().parse().ok()?,
-        total.trim().parse().ok()?,
-    ))
-}
-
-fn range(text: &str) -> Result<HeaderValue, RegistryError> {
-    HeaderValue::from_str(text)
-        .map_err(|e| RegistryError::new(ErrorKind::Malformed, "syncd", "write a Range header").caused_by(e))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use futures::stream;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::super::quirks::Upload;
 use super::super::scripted::{Asked, Scripted, answer, broken, client};

@@ -327,7 +327,8 @@ mod tests {
         const DIGEST: &str = "its bytes do not have its digest";
         const LONGER: &str = "it is longer than its size";
         let whole = b"hello world".as_slice();
-        let cases: [(&[&'static [u8]], &[u8], Result<usize, &str>); 8] = [
+        type Case<'a> = (&'a [&'static [u8]], &'a [u8], Result<usize, &'a str>);
+        let cases: [Case<'_>; 8] = [
             (&[b"hello ", b"world"], whole, Ok(11)),
             (&[b"hello ", b"", b"world", b""], whole, Ok(11)),
             (&[b"hello ", b"w0rld"], whole, Err(DIGEST)),
