@@ -9,7 +9,8 @@ use crate::config::{
 };
 use crate::keys::API_VERSION;
 
-/// The configuration as YAML. It names files with secrets and holds none.
+/// The configuration as YAML. It names files with secrets and holds none; relative paths in it
+/// are relative to the working directory, no longer to the file they were read from.
 #[must_use]
 pub fn show(config: &Config) -> String {
     let mut out = String::new();

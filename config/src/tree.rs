@@ -332,7 +332,7 @@ fn syntax_words(info: &str) -> (&str, Option<&'static str>) {
             "this is no item of the list around it",
             Some("look at the indentation"),
         ),
-        "simple key expect ':'" => ("a `:` is missing after the key", None),
+        "simple key expect ':'" => ("a `:` is missing in front of this", None),
         "invalid indentation in quoted scalar" | "invalid indentation" => {
             ("a quote that is never closed, or wrong indentation", None)
         }
