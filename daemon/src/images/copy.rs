@@ -256,8 +256,7 @@ where
         let place = self.sink.place();
         let sent = again.run(&self.retries, &place, "copy the blob", || async {
             let mut result = self.send_once(job, blob, sent).await?;
-            if result.as_ref().is_err_and(|e| e.kind() == ErrorKind::Integrity) {
-                // A proxy may have spoiled it; a second time is the source's own fault.
+            if result.as_ref().is_err_and(is_worth_another) {
                 result = self.send_once(job, blob, sent).await?;
             }
             result.map(Ok).or_else(|error| {
@@ -369,6 +368,13 @@ where
             }
         }
     }
+}
+
+/// Whether an upload may succeed when it is begun again at once: a proxy may have spoiled the bytes
+/// once (a second time is the source's own fault), and a registry that was restarted no longer knows
+/// the session.
+fn is_worth_another(error: &RegistryError) -> bool {
+    error.kind() == ErrorKind::Integrity || error.kind().is_not_found() || error.status == Some(416)
 }
 
 /// Whether the sink refused a manifest because something below it is gone.

@@ -25,6 +25,8 @@ struct Faults {
     /// Manifests that are refused once because a blob below is gone; the blob goes with it.
     forgets: HashMap<Digest, Digest>,
     no_mounts: bool,
+    /// Uploads whose session the sink forgets, of this digest.
+    forgotten_sessions: HashMap<Digest, u32>,
     /// All offsets at which blobs were read.
     reads: Vec<(Digest, u64)>,
     /// What was written, in order.
@@ -136,6 +138,20 @@ impl ImageSink for Odd {
     ) -> Result<(), RegistryError> {
         // The request that starts the upload.
         drop(self.connection().await);
+        let forgotten = self
+            .faults()
+            .forgotten_sessions
+            .get_mut(&blob.digest)
+            .is_some_and(|left| {
+                let forgets = *left > 0;
+                *left = left.saturating_sub(1);
+                forgets
+            });
+        if forgotten {
+            return Err(
+                RegistryError::new(ErrorKind::BlobUnknown, "odd", "send").detail("BLOB_UPLOAD_UNKNOWN")
+            );
+        }
         self.memory.put_blob(repository, blob, content).await?;
         let mut faults = self.faults();
         faults.log.push("blob".to_owned());
@@ -348,6 +364,20 @@ async fn a_reading_without_progress_or_with_too_many_breaks_begins_again_and_end
             .await;
         assert_eq!(done.is_ok(), ends_well);
         assert_eq!(reads_of(&source, A), reads);
+    }
+}
+
+#[tokio::test]
+async fn a_forgotten_upload_session_is_begun_again_once() {
+    for (times, ends_well) in [(1, true), (2, false)] {
+        let (source, root) = source().await;
+        let sink = Odd::default();
+        sink.faults().forgotten_sessions.insert(Digest::sha256(A), times);
+        let done = Engine::new(sink)
+            .copy(&job(&source, "lib/x", &root, "to/x"))
+            .await;
+        assert_eq!(done.is_ok(), ends_well);
+        assert_eq!(reads_of(&source, A).len(), 2);
     }
 }
 
