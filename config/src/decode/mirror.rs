@@ -208,21 +208,24 @@ fn image(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<ImageRule> {
 
 /// `FOLDER[:TAG|@DIGEST]`
 fn layout(walk: &mut Walk<'_>, text: &Read<&str>, folder: &str) -> Option<Source> {
-    let split = match folder.rsplit_once('@') {
-        Some((path, digest)) => Some((path, digest)),
-        None => folder.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')),
+    // A slash after the mark means that the mark is part of the path.
+    let at = |mark| folder.rsplit_once(mark).filter(|(_, pick)| !pick.contains('/'));
+    let (path, pick) = match (at('@'), at(':')) {
+        (Some((path, digest)), _) => {
+            let digest = digest.parse().map(Target::Digest).map_err(ReferenceError::Digest);
+            (path, digest.map(Some))
+        }
+        (None, Some((path, tag))) => (path, tag.parse().map(Target::Tag).map(Some)),
+        (None, None) => (folder, Ok(None)),
     };
-    let (path, pick) = match split {
-        Some((path, pick)) => match pick.parse::<Target>() {
-            Ok(target) => (path, Some(target)),
-            Err(error) => {
-                walk.diagnostics
-                    .error(text.span, &text.path, format!("`source`: {error}"))
-                    .hint("ociLayout:FOLDER, ociLayout:FOLDER:TAG or ociLayout:FOLDER@DIGEST");
-                return None;
-            }
-        },
-        None => (folder, None),
+    let pick = match pick {
+        Ok(pick) => pick,
+        Err(error) => {
+            walk.diagnostics
+                .error(text.span, &text.path, format!("`source`: {error}"))
+                .hint("ociLayout:FOLDER, ociLayout:FOLDER:TAG or ociLayout:FOLDER@DIGEST");
+            return None;
+        }
     };
     if path.is_empty() || path.starts_with("//") {
         walk.diagnostics

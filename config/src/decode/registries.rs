@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::{Identity, Limits, Probe, Proxy, RegistryEntry};
 use crate::host::RegistryHost;
-use crate::reference::{Repository, Target, looks_like_host};
+use crate::reference::{ReferenceError, Repository, Target, looks_like_host};
 
 use super::fields::{Fields, Read, Walk};
 
@@ -177,13 +177,15 @@ fn parse_probe(text: &str, host: Option<&RegistryHost>) -> Result<Probe, (String
     {
         return Err(("the host is the entry's own".to_owned(), "leave the host out"));
     }
-    let (path, target) = match text.split_once('@') {
-        Some((path, digest)) => (path, digest),
-        None => text
-            .rsplit_once(':')
-            .ok_or_else(|| ("a tag or digest is missing".to_owned(), FORM))?,
+    let wrong = |error: ReferenceError| (error.to_string(), FORM);
+    let (path, target) = match (text.split_once('@'), text.rsplit_once(':')) {
+        (Some((path, digest)), _) => (
+            path,
+            digest.parse().map(Target::Digest).map_err(ReferenceError::Digest),
+        ),
+        (None, Some((path, tag))) => (path, tag.parse().map(Target::Tag)),
+        (None, None) => return Err(("a tag or digest is missing".to_owned(), FORM)),
     };
-    let wrong = |error: crate::reference::ReferenceError| (error.to_string(), FORM);
     let library = host.is_some_and(RegistryHost::is_docker_hub) && !path.contains('/');
     let repository = if library {
         format!("library/{path}").parse::<Repository>()
@@ -192,7 +194,7 @@ fn parse_probe(text: &str, host: Option<&RegistryHost>) -> Result<Probe, (String
     };
     Ok(Probe {
         repository: repository.map_err(wrong)?,
-        target: target.parse::<Target>().map_err(wrong)?,
+        target: target.map_err(wrong)?,
     })
 }
 
