@@ -10,7 +10,7 @@ pub fn text(report: &DiagnoseReport, width: usize) -> String {
     let verdict = &report.verdict;
     let mut lines = Vec::new();
     let head = match verdict.cause {
-        Cause::None => format!("{}: nothing is wrong", report.image),
+        Cause::None => format!("{}: nothing is wrong, as seen from here", report.image),
         cause => format!("{}: {cause} ({})", report.image, verdict.confidence.as_str()),
     };
     wrap(&mut lines, "", "", &head, width);

@@ -78,7 +78,7 @@ pub(crate) fn judge(facts: &Facts) -> DiagnoseReport {
     let finding = found
         .map(|(finding, _)| finding)
         .or(mirror.finding)
-        .unwrap_or_else(|| Finding::new(Cause::None, Confidence::Certain, "", ""));
+        .unwrap_or_else(|| Finding::new(Cause::None, Confidence::Likely, "", ""));
     DiagnoseReport {
         image: match &facts.reference {
             Ok(reference) => reference.to_string(),

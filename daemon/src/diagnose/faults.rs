@@ -5,6 +5,7 @@
 //! repositories alike, so those give a ranked list.
 
 use syncd_config::RegistryHost;
+use syncd_config::text::clean;
 
 use super::facts::Fault;
 use crate::oci::ErrorKind;
@@ -84,7 +85,13 @@ pub(crate) struct Around<'a> {
 /// The cause of a failure.
 pub(crate) fn cause_of(fault: &Fault, around: Around<'_>) -> Finding {
     let (cause, confidence, others) = row(fault, around);
-    Finding::new(cause, confidence, &fault.evidence(), &fault.place).or(others)
+    let evidence = if fault.place == around.host.as_str() || fault.place.is_empty() {
+        fault.evidence()
+    } else {
+        // Another host than the one asked: a token server, a blob store that was redirected to.
+        format!("{}: {}", clean(&fault.place), fault.evidence())
+    };
+    Finding::new(cause, confidence, &evidence, &fault.place).or(others)
 }
 
 type Row = (Cause, Confidence, &'static [Cause]);
@@ -165,6 +172,8 @@ fn rejected(fault: &Fault, around: Around<'_>) -> Row {
 fn denied(fault: &Fault, around: Around<'_>) -> Row {
     if says_expired(fault) {
         (Cause::AuthTokenExpired, Likely, &[Cause::PermissionDenied])
+    } else if says_policy(fault) && around.anonymous {
+        (Cause::BlockedByPolicy, Likely, &[Cause::AuthMissing])
     } else if says_policy(fault) {
         (Cause::BlockedByPolicy, Likely, &[Cause::PermissionDenied])
     } else if around.anonymous && fault.has_code() {
@@ -222,6 +231,12 @@ fn network(kind: ErrorKind, around: Around<'_>) -> Row {
         (ErrorKind::ConnectionReset, false) => (Cause::ConnectionReset, Likely, &[Cause::RegistryError]),
         (ErrorKind::ConnectionReset, true) => (Cause::ConnectionReset, Likely, &[Cause::ProxyError]),
         (_, false) if around.step == Step::Tcp => (Cause::NetworkTimeout, Certain, &[]),
+        // A server of plain http may wait for the end of what it takes for a request.
+        (_, false) if around.step == Step::Tls => (
+            Cause::NetworkTimeout,
+            Likely,
+            &[Cause::TlsHttpMismatch, Cause::RegistryError],
+        ),
         (_, false) => (Cause::NetworkTimeout, Likely, &[Cause::RegistryError]),
         (_, true) => (Cause::NetworkTimeout, Likely, &[Cause::ProxyError]),
     }

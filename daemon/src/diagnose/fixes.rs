@@ -35,6 +35,7 @@ pub(crate) fn fixes(finding: &Finding, facts: &Facts) -> Vec<Fix> {
     };
     let mut out = match finding.cause {
         Cause::None => Vec::new(),
+        cause if below_http(cause) && elsewhere(finding, facts) => led_on(finding),
         Cause::Unknown => unknown(facts),
         Cause::RepoNotFound => repo_not_found(finding, facts, reference),
         Cause::TagNotFound => tag_not_found(facts, reference),
@@ -54,6 +55,46 @@ pub(crate) fn fixes(finding: &Finding, facts: &Facts) -> Vec<Fix> {
     if finding.cause != Cause::None && finding.cause != Cause::MirrorFault {
         out.extend(from_mirror(facts));
     }
+    out
+}
+
+/// Causes of the network and of TLS: their commands name the host to look at.
+fn below_http(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::DnsFailure
+            | Cause::NetworkTimeout
+            | Cause::NetworkUnreachable
+            | Cause::ConnectionRefused
+            | Cause::ConnectionReset
+            | Cause::TlsUnknownCa
+            | Cause::TlsHostnameMismatch
+            | Cause::TlsCertTime
+    )
+}
+
+/// Whether the host that failed is one that the registry led to.
+fn elsewhere(finding: &Finding, facts: &Facts) -> bool {
+    facts.route.as_ref().is_some_and(|route| {
+        let own = [
+            route.host.as_str(),
+            &route.name,
+            &route.authority(),
+            &route.first_hop(),
+        ];
+        !finding.place.is_empty() && !own.contains(&finding.place.as_str())
+    })
+}
+
+/// The registry is well and sends callers on to a host that is not. Its name came from a server:
+/// it stands in words only, never in a command.
+fn led_on(finding: &Finding) -> Vec<Fix> {
+    let place = syncd_config::text::clean_to(&finding.place, 100);
+    let mut out = vec![say(format!(
+        "The registry itself answers; for this it sends callers on to {place}. Nodes must reach that \
+         host as well: allow it in the firewall and the proxy."
+    ))];
+    out.extend(remedies(finding.cause));
     out
 }
 

@@ -103,10 +103,11 @@ fn of_io(address: SocketAddr, error: &io::Error) -> Fault {
 pub(crate) async fn handshake(
     trust: Arc<ClientConfig>,
     name: &str,
+    place: &str,
     tcp: TcpStream,
     within: Duration,
 ) -> Result<Handshake, Fault> {
-    let fault = |kind, words: &str| Fault::new(kind, name, "greet by TLS", words);
+    let fault = |kind, words: &str| Fault::new(kind, place, "greet by TLS", words);
     let server = ServerName::try_from(name.to_owned())
         .map_err(|_| fault(ErrorKind::Tls, "the host is no name for a certificate"))?;
     let mut head = Vec::new();

@@ -26,7 +26,10 @@ pub(crate) fn check(facts: &Facts) -> Judged {
         ),
         MirrorFacts::Missing { name, listed: false } => Judged::warn(
             format!("the mirror has no {name}; `mirror.images` does not list it"),
-            "Add it to `mirror.images`, when nodes shall get it from the mirror.",
+            match &facts.manifest {
+                Some(Ok(_)) => "Add it to `mirror.images`, when nodes shall get it from the mirror.",
+                _ => "",
+            },
         ),
         MirrorFacts::Damaged { name, words } => fault(&format!("{name} is not whole: {words}"), name),
         MirrorFacts::Failed { name, fault: error } if ours(error.kind) => Judged::warn(

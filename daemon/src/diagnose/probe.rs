@@ -114,7 +114,9 @@ impl Probe<'_> {
         if way.plain_http || way.proxy.is_some() {
             return Some(());
         }
-        let greeted = network::handshake(way.trust.clone(), &way.name, stream, self.step).await;
+        let host = &self.reference.host;
+        let greeted =
+            network::handshake(way.trust.clone(), &way.name, host.as_str(), stream, self.step).await;
         let good = greeted.is_ok();
         facts.handshake = Some(greeted);
         good.then_some(())

@@ -190,7 +190,10 @@ async fn of_image(
                 named = read;
                 blobs.good += 1;
             }
-            Err(fault) => blobs.bad = Some(("the config".to_owned(), fault)),
+            Err(fault) => {
+                let fault = broken_off(probe, source, &config.descriptor, fault).await;
+                blobs.bad = Some(("the config".to_owned(), fault));
+            }
         }
     }
     if alone && blobs.bad.is_none() {
@@ -252,6 +255,24 @@ async fn read_config(
             os_version: None,
         })
     }))
+}
+
+/// A body that breaks off may be the network's fault, or the registry promises what it no longer
+/// has: that breaks off every time.
+async fn broken_off(probe: &Probe<'_>, source: &Remote, blob: &Descriptor, fault: Fault) -> Fault {
+    if fault.kind != ErrorKind::ConnectionReset || fault.status.is_some() {
+        return fault;
+    }
+    let reference = probe.reference;
+    let touch = source.touch_blob(&reference.repository, blob);
+    match probe.within(&reference.host, &fault.operation, touch).await {
+        Ok(Touch::Damaged) => Fault {
+            kind: ErrorKind::Integrity,
+            words: "it breaks off in the middle, every time".to_owned(),
+            ..fault
+        },
+        _ => fault,
+    }
 }
 
 /// The part of an image's config that says what it runs on (image-spec, config.md).

@@ -70,7 +70,7 @@ fn network(finding: &Finding, facts: &Facts, at: &str) -> String {
         Cause::ConnectionRefused => format!("Nothing listens on {at}."),
         Cause::ConnectionReset => format!("The connection to {at} is cut."),
         Cause::ProxyError => match facts.route.as_ref().and_then(|route| route.proxy.as_ref()) {
-            Some(proxy) => format!("The proxy {proxy} on the way to {at} fails or refuses."),
+            Some(proxy) => format!("The proxy {proxy} on the way to the registry fails or refuses."),
             None => format!("A proxy on the way to {at} fails or refuses."),
         },
         Cause::TlsUnknownCa => format!("{at} has a certificate whose issuer is not trusted here."),

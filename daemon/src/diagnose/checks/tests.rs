@@ -80,7 +80,7 @@ fn every_class_has_a_cause() {
                 step: Step::Manifest,
             };
             let finding = cause_of(&fault(*kind, None, ""), around);
-            writeln!(table, "{kind:22} {name:9} {}", told(&finding)).unwrap();
+            writeln!(table, "{:22} {name:9} {}", kind.as_str(), told(&finding)).unwrap();
         }
     }
     insta::assert_snapshot!(table);
