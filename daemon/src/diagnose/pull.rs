@@ -43,7 +43,7 @@ pub(crate) async fn manifest(probe: &Probe<'_>, facts: &mut Facts, source: &Remo
     facts.manifest = Some(Ok(ManifestFacts {
         digest: manifest.digest.to_string(),
         platforms: index.then(|| {
-            let entries = node.children.iter().filter_map(|child| platform_of(child));
+            let entries = node.children.iter().filter_map(platform_of);
             entries.take(64).collect()
         }),
         head_failed,

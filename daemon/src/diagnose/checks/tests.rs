@@ -280,6 +280,14 @@ fn good(image: &str, entry: Option<&str>) -> Facts {
     facts
 }
 
+/// With the place that the probe gives it: the registry of the image.
+fn at(place: &str, fault: Fault) -> Fault {
+    Fault {
+        place: place.to_owned(),
+        ..fault
+    }
+}
+
 fn spoilt(image: &str, entry: Option<&str>, spoil: impl FnOnce(&mut Facts)) -> DiagnoseReport {
     let mut facts = good(image, entry);
     spoil(&mut facts);
@@ -557,10 +565,13 @@ fn one_address_of_two_fails() {
 #[test]
 fn an_unknown_ca() {
     let report = spoilt("reg.example:8443/app:1", None, |facts| {
-        facts.handshake = Some(Err(fault(
-            ErrorKind::TlsUnknownCa,
-            None,
-            "the certificate's issuer is not among the trusted CAs",
+        facts.handshake = Some(Err(at(
+            "reg.example:8443",
+            fault(
+                ErrorKind::TlsUnknownCa,
+                None,
+                "the certificate's issuer is not among the trusted CAs",
+            ),
         )));
     });
     insta::assert_snapshot!(texts(&report));
@@ -582,10 +593,13 @@ fn an_expired_certificate() {
 #[test]
 fn plain_http_where_https_was_tried() {
     let report = spoilt("reg.example:5000/app:1", None, |facts| {
-        facts.handshake = Some(Err(fault(
-            ErrorKind::TlsHttpMismatch,
-            None,
-            "the server answered the TLS greeting in plain http",
+        facts.handshake = Some(Err(at(
+            "reg.example:5000",
+            fault(
+                ErrorKind::TlsHttpMismatch,
+                None,
+                "the server answered the TLS greeting in plain http",
+            ),
         )));
     });
     insta::assert_snapshot!(texts(&report));
@@ -638,6 +652,7 @@ fn a_wrong_password() {
 fn a_rate_limit() {
     let report = spoilt("docker.io/library/nginx:1", None, |facts| {
         facts.manifest = Some(Err(Fault {
+            place: "docker.io".to_owned(),
             retry_after: Some(std::time::Duration::from_secs(90)),
             ..fault(
                 ErrorKind::RateLimited,
