@@ -280,8 +280,10 @@ mod tests {
         use AnonymousPull::{All, None as Nothing, Public};
         let (reader, writer) = (header("reader", "reader-pw"), header("writer", "writer-pw"));
         let (wrong, nobody) = (header("reader", "writer-pw"), header("nobody", "x"));
+        let (nobody_reader, nobody_writer) = (header("nobody", "reader-pw"), header("nobody", "writer-pw"));
         let bearer = HeaderValue::from_static("Bearer reader");
-        let rows: [(&str, AnonymousPull, Option<&HeaderValue>, bool, [u16; 6]); 19] = [
+        type Row<'a> = (&'a str, AnonymousPull, Option<&'a HeaderValue>, bool, [u16; 6]);
+        let rows: [Row<'_>; 21] = [
             ("anonymous", Public, None, false, [200, 200, 401, 200, 401, 401]),
             ("anonymous", All, None, false, [200, 200, 200, 200, 401, 401]),
             ("anonymous", Nothing, None, false, [401, 401, 401, 401, 401, 401]),
@@ -326,6 +328,9 @@ mod tests {
                 [401, 200, 401, 200, 401, 401],
             ),
             ("nobody", Nothing, Some(&nobody), false, [401; 6]),
+            // One of these is the hash that an unknown user is checked against.
+            ("nobody", Nothing, Some(&nobody_reader), false, [401; 6]),
+            ("nobody", Nothing, Some(&nobody_writer), false, [401; 6]),
             (
                 "bearer",
                 Public,

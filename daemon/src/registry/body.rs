@@ -98,6 +98,9 @@ impl From<Vec<u8>> for ReplyBody {
     }
 }
 
+/// A buffer, and how much of it was read.
+type Read = (Box<[u8]>, io::Result<usize>);
+
 /// `left` bytes of a file from `offset` on.
 pub(crate) struct FileBody {
     file: Arc<File>,
@@ -105,7 +108,7 @@ pub(crate) struct FileBody {
     left: u64,
     pool: Pool,
     sent: Arc<AtomicU64>,
-    reading: Option<JoinHandle<(Box<[u8]>, io::Result<usize>)>>,
+    reading: Option<JoinHandle<Read>>,
 }
 
 impl FileBody {
@@ -141,7 +144,7 @@ impl FileBody {
     }
 
     /// Reads what the page cache has; `None` when the kernel would wait.
-    fn read_now(&self) -> Option<(Box<[u8]>, io::Result<usize>)> {
+    fn read_now(&self) -> Option<Read> {
         let mut buffer = self.pool.take();
         let want = want(self.left);
         let slice = buffer.get_mut(..want)?;
