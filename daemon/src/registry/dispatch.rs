@@ -1,8 +1,8 @@
 //! One request: what it names, who asks, whether that is allowed, and the endpoint that answers.
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use syncd_config::Repository;
 use syncd_config::config::AnonymousPull;
@@ -10,7 +10,7 @@ use syncd_config::reference::Target;
 
 use super::auth::{Caller, Visibility, Wish, allow, open};
 use super::body::ReplyBody;
-use super::error::{Code, Refusal};
+use super::error::{CHALLENGE, Code, Refusal};
 use super::path::{self, Query, Route, RouteClass};
 use super::push::{self, Pusher};
 use super::{Registry, blobs, manifests, tags, waiting};
@@ -37,6 +37,17 @@ impl Ask<'_> {
     fn is_head(&self) -> bool {
         self.parts.method == Method::HEAD
     }
+}
+
+/// Whether the client decides by the answer to its ping whether it will ever log in. Where pulls are
+/// anonymous that answer is 200, and such a client could not push; so it is told that a login exists
+/// (RFC 9110, 11.6.1 allows the challenge beside a 200).
+///
+/// Only skopeo is told, whose login is the one that its user gave for this host. CRI-O is built on
+/// the same library and would answer with the pod's upstream secret.
+fn logs_in_by_ping(headers: &HeaderMap) -> bool {
+    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    agent.is_some_and(|agent| agent.starts_with(b"skopeo/"))
 }
 
 impl Registry {
@@ -107,8 +118,12 @@ impl Registry {
         if !ask.reads() {
             return Err(Refusal::method("GET, HEAD"));
         }
-        self.caller(ask, Wish::Ping).await?;
-        tags::json(&serde_json::Map::new())
+        let caller = self.caller(ask, Wish::Ping).await?;
+        let mut response = tags::json(&serde_json::Map::new())?;
+        if caller == Caller::Anonymous && logs_in_by_ping(&ask.parts.headers) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
+        }
+        Ok(response)
     }
 
     async fn catalog(&self, ask: &Ask<'_>) -> Answer {

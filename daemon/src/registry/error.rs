@@ -11,6 +11,9 @@ use thiserror::Error;
 use super::body::ReplyBody;
 use crate::oci::{ErrorKind, RegistryError};
 
+/// The challenge (RFC 7617).
+pub(crate) const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"syncd\"");
+
 /// The error codes of distribution-spec 1.1, "Error Codes".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
@@ -96,12 +99,9 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// "Log in": the challenge of RFC 7617.
+    /// "Log in".
     pub(crate) fn unauthorized(message: &'static str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message).header(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic realm=\"syncd\""),
-        )
+        Self::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message).header(WWW_AUTHENTICATE, CHALLENGE)
     }
 
     /// "Known, but not allowed".

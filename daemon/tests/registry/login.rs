@@ -102,6 +102,28 @@ async fn a_public_pull_is_never_challenged() {
     }
 }
 
+/// skopeo logs in only when its ping is challenged; CRI-O, made of the same library, would send the
+/// pod's upstream secret then.
+#[tokio::test]
+async fn a_ping_tells_skopeo_alone_that_there_is_a_login() {
+    let server = Server::start(Public).await;
+    for (agent, challenge) in [
+        ("skopeo/1.9.3", "Basic realm=\"syncd\""),
+        ("cri-o/1.30.0 go/1.22 os/linux arch/amd64", ""),
+        ("containerd/2.0", ""),
+        ("x skopeo/1", ""),
+        ("", ""),
+    ] {
+        let request = Request::new("GET", "/v2/").header("User-Agent", agent);
+        let reply = request.send(&server).await;
+        assert_eq!(
+            (reply.status, reply.header("www-authenticate")),
+            (200, challenge),
+            "{agent}"
+        );
+    }
+}
+
 /// Blobs arrive before the manifest that makes a repository: nobody but users sees them.
 #[tokio::test]
 async fn a_repository_that_is_being_written_is_closed_to_strangers() {
@@ -162,6 +184,9 @@ impl io::Write for Log {
 
 #[tokio::test]
 async fn no_credential_is_logged() {
+    // With one subscriber alone, tracing asks the thread that meets a log line first whether anybody
+    // listens, and remembers its "no" for all threads: a second one makes it ask everybody.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let log = Log::default();
     let sink = log.clone();
     let subscriber = tracing_subscriber::fmt()
