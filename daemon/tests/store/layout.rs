@@ -191,6 +191,25 @@ async fn writing_again_heals() {
     }
 }
 
+/// A manifest as well; its record, too.
+#[tokio::test]
+async fn writing_a_manifest_again_heals() {
+    let (dir, store, sample) = filled().await;
+    let (app, index) = (repository("team/app"), sample.index().unwrap());
+    let record = format!("repositories/team/app/_manifests/sha256-{}", index.digest.hex());
+    for path in [
+        own(dir.path(), "team/app", &index.digest),
+        dir.path().join(record),
+    ] {
+        let zeros = vec![0; std::fs::metadata(&path).unwrap().len() as usize];
+        std::fs::write(&path, zeros).unwrap();
+        store.put_manifest(&app, index, None).await.unwrap();
+        let reader = Layout::open_read(dir.path()).unwrap();
+        let read = reader.manifest(&app, &Target::Tag(sample.tag.clone())).await;
+        assert_eq!(read.unwrap(), *index, "{}", path.display());
+    }
+}
+
 #[tokio::test]
 async fn damage_is_said_and_never_served() {
     let (dir, store, sample) = filled().await;
@@ -226,6 +245,18 @@ async fn damage_is_said_and_never_served() {
         std::fs::write(path, good).unwrap();
     }
     let store = Layout::own(dir.path()).unwrap();
+    assert_eq!(store.manifest_sync(&app, &by_tag).unwrap().as_ref(), Some(index));
+
+    // One damaged tag does not keep index.json from the others, and is said once.
+    store.set_tag(&app, &tag("good"), &index.digest).unwrap();
+    std::fs::write(folder.join("_tags/v1"), "").unwrap();
+    assert_eq!(store.flush_index().unwrap_err().kind(), ErrorKind::Integrity);
+    assert!(!store.index_is_stale());
+    let text = std::fs::read_to_string(folder.join("_layout/index.json")).unwrap();
+    assert!(text.contains("\"good\"") && !text.contains("\"v1\""), "{text}");
+    // Nor does it keep its manifest from being deleted, nor itself from being written again.
+    assert!(store.delete_manifest(&app, &index.digest).unwrap());
+    store.put_manifest(&app, index, Some(&sample.tag)).await.unwrap();
     assert_eq!(store.manifest_sync(&app, &by_tag).unwrap().as_ref(), Some(index));
 }
 

@@ -60,6 +60,21 @@ fn a_full_disk_at_a_rename_is_said_so() {
     fail_at_every("?rename,?renameat,?renameat2", "ENOSPC", "disk_full", false);
 }
 
+#[test]
+fn a_file_system_without_hard_links_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let fail = "inject=?link,?linkat:error=EPERM:when=1";
+    let ended = traced(
+        &["-e", "trace=?link,?linkat", "-e", fail],
+        &["all", dir.path().to_str().unwrap()],
+    );
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.said.contains("failed unsupported ") && ended.said.contains("no hard links"),
+        "{ended:?}"
+    );
+}
+
 /// The kernel says once that data was lost and calls it clean from then on, so that a second sync
 /// would succeed on nothing. A file is written anew; after a folder, the store refuses to go on.
 #[test]

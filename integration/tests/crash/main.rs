@@ -4,9 +4,15 @@
 //!
 //! Needs root, strace, loop devices and `mkfs.ext4`.
 
+#[cfg(test)]
 mod check;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod kill;
+#[cfg(test)]
 mod order;
+#[cfg(test)]
 mod power;
+#[cfg(test)]
 mod strace;

@@ -38,7 +38,8 @@ impl Disk {
             }
             ("rename" | "renameat" | "renameat2", [from, to]) => self.publish(from, to, true),
             ("link" | "linkat", [from, to]) => self.publish(from, to, false),
-            ("mkdir" | "mkdirat" | "unlink" | "unlinkat", [path]) => self.named(path),
+            ("unlink" | "unlinkat", [path]) => self.removed(path),
+            ("mkdir" | "mkdirat", [path]) => self.named(path),
             _ => self.wrong.push(format!("not understood: {line} ({result})")),
         }
     }
@@ -56,6 +57,14 @@ impl Disk {
             self.unsynced.remove(from);
         }
         self.named(to);
+    }
+
+    /// What a tag needs goes after the tag, what a manifest needs after the manifest.
+    fn removed(&mut self, path: &str) {
+        if path.contains("/_manifests/") || path.contains("/_layout/blobs/") {
+            self.all_settled(path, &format!("{path} was removed"));
+        }
+        self.named(path);
     }
 
     fn named(&mut self, path: &str) {

@@ -108,7 +108,7 @@ fn hash(file: &mut File, algorithm: Algorithm) -> std::io::Result<Digest> {
 }
 
 /// Whether the file is there with this size and digest. One that cannot be read is not.
-fn is_whole(path: &Path, size: u64, digest: &Digest) -> bool {
+pub(super) fn is_whole(path: &Path, size: u64, digest: &Digest) -> bool {
     let Ok(mut file) = File::open(path) else {
         return false;
     };
@@ -160,6 +160,7 @@ impl Layout {
     pub fn delete_blob(&self, repository: &Repository, digest: &Digest) -> Result<bool> {
         let store = self.writable()?;
         let operation = format!("delete blob {digest}");
+        let _alone = store.delete_alone();
         if store.paths.manifest(repository, digest).exists() {
             return Ok(false);
         }

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use syncd_config::{Digest, Repository, Tag};
 
+use super::super::error::ErrorKind;
 use super::super::graph::{self, Kind};
 use super::disk::present;
 use super::manifests::Record;
@@ -59,14 +60,17 @@ impl Layout {
     /// reads all tags of these repositories. Waits for the disk.
     ///
     /// # Errors
-    /// The first failure; the other repositories are done all the same.
+    /// The first failure; the other repositories are done all the same. A damaged tag or manifest
+    /// is left out and said once, not at every call.
     pub fn flush_index(&self) -> Result<()> {
         let store = self.writable()?;
         let stale = std::mem::take(&mut *store.stale.lock().unwrap_or_else(PoisonError::into_inner));
         let mut result = Ok(());
         for repository in stale {
             if let Err(error) = store.write_index(&repository) {
-                store.note_stale(&repository);
+                if error.kind() != ErrorKind::Integrity {
+                    store.note_stale(&repository);
+                }
                 result = result.and(Err(error));
             }
         }
@@ -101,10 +105,11 @@ impl Store {
 
     fn write_index(&self, repository: &Repository) -> Result<()> {
         let operation = format!("write index.json of {repository}");
+        let mut damage = Ok(());
         let index = Index {
             schema_version: 2,
             media_type: graph::OCI_INDEX,
-            manifests: self.entries(repository)?,
+            manifests: self.entries(repository, &mut damage)?,
         };
         let text = serde_json::to_vec(&index).map_err(|error| self.disk.error(&operation, error.into()))?;
         let layout = self.paths.layout(repository);
@@ -113,26 +118,28 @@ impl Store {
             self.disk.write_small(&marker, LAYOUT_FILE, &operation)?;
         }
         self.disk
-            .write_small(&layout.join("index.json"), &text, &operation)
+            .write_small(&layout.join("index.json"), &text, &operation)?;
+        damage
     }
 
     /// The tags in order, then the manifests that neither a tag nor an index leads to.
-    fn entries(&self, repository: &Repository) -> Result<Vec<Entry>> {
+    fn entries(&self, repository: &Repository, damage: &mut Result<()>) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut reached = HashSet::new();
         for tag in self.tags(repository, None, usize::MAX)? {
-            let Some(digest) = self.read_tag(repository, &tag)? else {
+            let Some(digest) = undamaged(self.read_tag(repository, &tag), damage)? else {
                 continue;
             };
-            let Some(record) = self.record(repository, &digest)? else {
+            let Some(record) = undamaged(self.record(repository, &digest), damage)? else {
                 continue;
             };
             reached.insert(digest.clone());
             entries.push(entry(digest, record, Some(tag)));
         }
-        let records = self.records(repository)?;
+        let records = self.records(repository, damage)?;
         for (digest, record) in &records {
-            self.reach(repository, digest, record, &mut reached)?;
+            let reached = self.reach(repository, digest, record, &mut reached);
+            undamaged(reached.map(Some), damage)?;
         }
         let rest = records
             .into_iter()
@@ -164,7 +171,7 @@ impl Store {
         Ok(())
     }
 
-    fn records(&self, repository: &Repository) -> Result<Vec<(Digest, Record)>> {
+    fn records(&self, repository: &Repository, damage: &mut Result<()>) -> Result<Vec<(Digest, Record)>> {
         let failed = |error| {
             self.disk
                 .error(&format!("list the manifests of {repository}"), error)
@@ -177,12 +184,25 @@ impl Store {
             let Some(digest) = digest else {
                 continue;
             };
-            if let Some(record) = self.record(repository, &digest)? {
+            if let Some(record) = undamaged(self.record(repository, &digest), damage)? {
                 found.push((digest, record));
             }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found)
+    }
+}
+
+/// Notes the first damage in `damage` and goes on without.
+fn undamaged<T>(read: Result<Option<T>>, damage: &mut Result<()>) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::Integrity => {
+            if damage.is_ok() {
+                *damage = Err(error);
+            }
+            Ok(None)
+        }
+        read => read,
     }
 }
 

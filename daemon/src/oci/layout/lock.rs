@@ -123,3 +123,45 @@ pub(super) fn sweep(paths: &Paths, disk: &Disk) -> Result<(), RegistryError> {
     }
     Ok(())
 }
+
+/// Refuses file systems on which the store cannot be what it says: its content is shared by hard
+/// links, and its tags are told apart by their case.
+pub(super) fn try_file_system(paths: &Paths, disk: &Disk) -> Result<(), RegistryError> {
+    const OPERATION: &str = "try the store's file system";
+    let name = |name: &str| paths.tmp().join(format!("{TEMPORARY}{name}"));
+    let (first, second) = (name("try"), name("again"));
+    File::create(&first).map_err(|error| disk.error(OPERATION, error))?;
+    let linked = std::fs::hard_link(&first, &second);
+    let folded = name("TRY").exists();
+    for path in [first, second] {
+        match std::fs::remove_file(path) {
+            Err(error) if !is_absent(&error) => return Err(disk.error(OPERATION, error)),
+            _ => {}
+        }
+    }
+    let refused = |detail: &str| {
+        RegistryError::new(
+            ErrorKind::Unsupported,
+            paths.root().display().to_string(),
+            OPERATION,
+        )
+        .detail(detail)
+    };
+    match linked {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+            ) =>
+        {
+            let detail = "it has no hard links: name a folder on another file system";
+            return Err(refused(detail).caused_by(error));
+        }
+        other => other.map_err(|error| disk.error(OPERATION, error))?,
+    }
+    if folded {
+        let detail = "it does not tell upper from lower case: name a folder on another file system";
+        return Err(refused(detail));
+    }
+    Ok(())
+}

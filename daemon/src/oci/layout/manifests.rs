@@ -10,6 +10,7 @@ use syncd_config::{Digest, Repository, Tag};
 use super::super::error::ErrorKind;
 use super::super::graph::{self, MAX_MANIFEST, Node, Role};
 use super::super::store::{Manifest, ManifestHead};
+use super::blobs::is_whole;
 use super::disk::present;
 use super::{Form, Layout, Result, Store};
 
@@ -77,6 +78,7 @@ impl Layout {
     ) -> Result<()> {
         let store = self.writable()?;
         let operation = format!("write manifest {}", manifest.digest);
+        let _kept = store.keep();
         let node = graph::parse(manifest)
             .map_err(|error| store.fault(error.kind(), &operation, &error.to_string()))?;
         store.require(repository, &node, children, &operation)?;
@@ -86,8 +88,10 @@ impl Layout {
             subject: node.subject.map(|subject| subject.digest),
             artifact_type: node.artifact_type,
         };
-        let known = store.blob_size(repository, &manifest.digest)? == Some(record.size)
-            && store.record(repository, &manifest.digest)? == Some(record.clone());
+        // Hashed, not looked at: writing again is how damage is healed.
+        let content = store.paths.blob(repository, &manifest.digest);
+        let known = is_whole(&content, record.size, &manifest.digest)
+            && store.record(repository, &manifest.digest).ok().flatten() == Some(record.clone());
         if !known {
             let mut writer = self.begin_blob_as(manifest.digest.algorithm())?;
             writer.write(&manifest.bytes)?;
@@ -117,6 +121,7 @@ impl Layout {
     pub fn delete_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool> {
         let store = self.writable()?;
         let operation = format!("delete manifest {digest}");
+        let _alone = store.delete_alone();
         let record = store.paths.manifest(repository, digest);
         if !record.exists() {
             return Ok(false);
@@ -181,6 +186,10 @@ impl Store {
         };
         if self.lock.is_some() {
             self.cache.insert(repository, &manifest);
+            // Deleted since its record was read: then nobody else takes it out of the cache.
+            if !self.paths.manifest(repository, &manifest.digest).exists() {
+                self.cache.remove(repository, &manifest.digest);
+            }
         }
         Ok(Some(manifest))
     }

@@ -22,7 +22,7 @@ mod traits;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use syncd_config::Repository;
 
@@ -56,6 +56,9 @@ struct Store {
     cache: ManifestCache,
     /// One writer at a time to a digest's shared file; by the digest's first byte.
     stripes: [Mutex<()>; 16],
+    /// Held for reading while something is named that needs other things to stay, for writing
+    /// while something is deleted.
+    deleting: RwLock<()>,
     /// Repositories whose `index.json` is older than their tags.
     stale: Mutex<HashSet<Repository>>,
     /// Absent on a store that was opened for reading.
@@ -76,6 +79,7 @@ impl Layout {
             .map_err(|error| disk.error("make the store's folders", error))?;
         lock::check_version(&paths, &disk)?;
         lock::sweep(&paths, &disk)?;
+        lock::try_file_system(&paths, &disk)?;
         let store = Store::new(paths, disk, Some(lock));
         store.find_stale()?;
         Ok(Self(Form::Store(Arc::new(store))))
@@ -153,6 +157,7 @@ impl Store {
             disk,
             cache: ManifestCache::default(),
             stripes: Default::default(),
+            deleting: RwLock::default(),
             stale: Mutex::default(),
             lock,
         }
@@ -168,6 +173,16 @@ impl Store {
 
     fn fault(&self, kind: ErrorKind, operation: &str, detail: &str) -> RegistryError {
         RegistryError::new(kind, self.place(), operation).detail(detail)
+    }
+
+    /// Until it is dropped nothing is deleted.
+    fn keep(&self) -> RwLockReadGuard<'_, ()> {
+        self.deleting.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Until it is dropped nobody counts on anything to stay.
+    fn delete_alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.deleting.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_stale(&self, repository: &Repository) {

@@ -43,6 +43,7 @@ impl Layout {
     /// [`ErrorKind::ManifestUnknown`] when the manifest is not there.
     pub fn set_tag(&self, repository: &Repository, tag: &Tag, digest: &Digest) -> Result<()> {
         let store = self.writable()?;
+        let _kept = store.keep();
         if store.record(repository, digest)?.is_none() {
             let operation = format!("write tag {tag}");
             return Err(store.fault(ErrorKind::ManifestUnknown, &operation, &digest.to_string()));
@@ -104,12 +105,14 @@ impl Store {
         Ok(first.in_order())
     }
 
-    /// All tags that point to a manifest.
+    /// All tags that point to a manifest. A damaged one points nowhere.
     pub(super) fn tags_of(&self, repository: &Repository, digest: &Digest) -> Result<Vec<Tag>> {
         let mut found = Vec::new();
         self.each_tag(repository, |tag| {
-            if self.read_tag(repository, &tag)?.as_ref() == Some(digest) {
-                found.push(tag);
+            match self.read_tag(repository, &tag) {
+                Ok(Some(target)) if target == *digest => found.push(tag),
+                Err(error) if error.kind() != ErrorKind::Integrity => return Err(error),
+                _ => {}
             }
             Ok(())
         })?;
