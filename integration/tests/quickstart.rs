@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use syncd_integration::error::Context;
 use syncd_integration::http::get;
-use syncd_integration::process::{free_port, outcome, run};
+use syncd_integration::process::{free_port, outcome, run, wait_for};
 use syncd_integration::syncd::{Setup, Syncd};
 use syncd_integration::tools::repository;
 use syncd_integration::{Result, Tools};
@@ -156,5 +156,56 @@ async fn a_second_daemon_finds_all_of_it_again() -> Result<()> {
     let image = format!("{}/hello:1", syncd.setup.registry);
     let digest = run(&mut syncd.setup.crane(LOGIN, &["digest", &image])?)?;
     assert_eq!(digest.trim(), sample_digest()?);
+    Ok(())
+}
+
+fn signal(pid: u32, name: &str) -> Result<()> {
+    run(Command::new(Tools::system("kill")?).args(["-s", name, &pid.to_string()])).map(drop)
+}
+
+async fn metric(setup: &Setup, line: &str) -> Result<()> {
+    wait_for(
+        line,
+        Duration::from_secs(30),
+        async || {
+            let reply = get(&setup.status, "/metrics").await?;
+            Ok(reply.body.lines().any(|found| found == line).then_some(()))
+        },
+        async || {
+            get(&setup.status, "/metrics")
+                .await
+                .map(|reply| reply.body)
+                .unwrap_or_default()
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_changed_config_counts_and_a_bad_one_does_not() -> Result<()> {
+    let syncd = quickstart().await?;
+    let setup = &syncd.setup;
+    let good = fs::read_to_string(setup.config()).unwrap();
+    let more = "  images:\n    - source: ociLayout:./hello\n      as: team/more:1\n";
+    let changed = good.replace("  images:\n", more);
+    assert_ne!(changed, good);
+    fs::write(setup.config(), changed).unwrap();
+    signal(syncd.server.pid(), "HUP")?;
+    syncd.wait_image("team/more:1", LOGIN).await?;
+    metric(setup, "syncd_config_last_reload_successful 1").await?;
+
+    fs::write(setup.config(), good.replace("mirror:", "miror:")).unwrap();
+    signal(syncd.server.pid(), "HUP")?;
+    metric(setup, "syncd_config_last_reload_successful 0").await?;
+    let image = format!("{}/team/more:1", setup.registry);
+    let digest = run(&mut setup.crane(LOGIN, &["digest", &image])?)?;
+    assert_eq!(
+        digest.trim(),
+        sample_digest()?,
+        "the old configuration is still served"
+    );
+    let (output, text) = setup.run(&["config", "check"])?;
+    assert_eq!(code(&output), Some(2), "{text}");
+    assert!(text.contains("mirror"), "the check says what was meant: {text}");
     Ok(())
 }
