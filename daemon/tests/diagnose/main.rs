@@ -1,7 +1,14 @@
 //! `diagnose` against servers that fail in every way a node meets: what it says is a golden table,
 //! and no password is in any report.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail the test"
+)]
+
 mod image;
+mod mirror;
 mod server;
 
 use std::fmt::Write as _;
