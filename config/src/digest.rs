@@ -27,7 +27,7 @@ pub enum Algorithm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DigestError {
     /// No `algorithm:hex` form.
-    #[error("a digest is written algorithm:hex, such as sha256:<64 hex digits>")]
+    #[error("a digest is written sha256:<64 hex digits>")]
     Form,
     /// An algorithm other than sha256 and sha512.
     #[error("unknown digest algorithm (sha256 and sha512 are known)")]
