@@ -60,12 +60,22 @@ fn a_refresh_token_goes_by_post() {
     );
 }
 
+fn now() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+fn header_map(headers: &[(&'static str, &str)]) -> HeaderMap {
+    let pair = |(name, value): &(&'static str, &str)| {
+        (
+            http::HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )
+    };
+    headers.iter().map(pair).collect()
+}
+
 fn read(body: &str, headers: &[(&'static str, &str)]) -> Result<(String, i64, i64), &'static str> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.insert(*name, HeaderValue::from_str(value).unwrap());
-    }
-    let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+    let (map, now) = (header_map(headers), now());
     let token = reply(body.as_bytes(), &map, now)?;
     let after = |at: Timestamp| at.duration_since(now).as_secs();
     Ok((
