@@ -129,7 +129,9 @@ fn whole(
     target: &Target,
     read: &mut HashMap<Digest, bool>,
 ) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| error.to_string())?;
     let closure = runtime
         .block_on(walk(store, name, target))
         .map_err(|error| chain(&error))?;
