@@ -539,6 +539,14 @@ async fn registry_trouble() {
     let report = ask(&broken.address.to_string(), "app:1", Some(Entry::plain())).await;
     row(&mut table, "500", &report);
     assert_eq!(broken.asked(), ["GET /v2/"], "everything is sent once");
+    let failing = Server::plain(registry(|ask, _| {
+        of_manifests(ask).then(|| answer(ask, "502 Bad Gateway", "", b"no upstream"))
+    }))
+    .await;
+    let report = ask(&failing.address.to_string(), "app:1", Some(Entry::plain())).await;
+    row(&mut table, "502 for the manifest", &report);
+    let asked = ["GET /v2/", "HEAD /v2/app/manifests/1", "GET /v2/app/manifests/1"];
+    assert_eq!(failing.asked(), asked, "HEAD, and GET once for the words");
     let page = plain(Entry::plain(), "app:1", |ask, _| {
         Some(answer(
             ask,
