@@ -183,23 +183,19 @@ impl Builder {
                     key: None,
                 })?;
             }
-            Event::SequenceEnd | Event::MappingEnd => {
-                let node = match self.open.pop() {
-                    Some(Open::List(span, items)) => Node {
-                        span,
-                        value: Value::List(items),
-                    },
-                    Some(Open::Map { span, entries, .. }) => Node {
-                        span,
-                        value: Value::Map(entries),
-                    },
-                    None => return Ok(()),
-                };
-                self.close(node, diagnostics)?;
-            }
+            Event::SequenceEnd | Event::MappingEnd => self.end(diagnostics)?,
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
         }
         Ok(())
+    }
+
+    fn end(&mut self, diagnostics: &mut Diagnostics) -> Result<(), Refusal> {
+        let (span, value) = match self.open.pop() {
+            Some(Open::List(span, items)) => (span, Value::List(items)),
+            Some(Open::Map { span, entries, .. }) => (span, Value::Map(entries)),
+            None => return Ok(()),
+        };
+        self.close(Node { span, value }, diagnostics)
     }
 
     fn open(&mut self, open: Open) -> Result<(), Refusal> {
