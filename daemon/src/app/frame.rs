@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::signals::Signals;
+use super::signals::{Signals, is_told};
 use super::{Notice, RunOptions, StartError, lock, reload, upkeep};
 use crate::context::flush_index;
 use crate::control;
@@ -74,9 +74,14 @@ impl Frame {
     }
 
     /// Serves `router` until the daemon stops.
-    pub(super) fn serve(&mut self, listener: impl Listener + Sync + 'static, router: Router) {
+    pub(super) fn serve(
+        &mut self,
+        listener: impl Listener + Sync + 'static,
+        router: Router,
+        lifetime: Option<Duration>,
+    ) {
         let stop = self.stop();
-        self.spawn(status::serve(listener, router, stop));
+        self.spawn(status::serve(listener, router, lifetime, stop));
     }
 
     /// Opens the store, with the status listener before it; `None` when told to stop.
@@ -85,13 +90,13 @@ impl Frame {
         let early = TcpListener::bind(self.config.listen).await.ok();
         let late = early.is_none();
         if let Some(listener) = early {
-            self.serve(listener, pages.clone());
+            self.serve(listener, pages.clone(), status::SHORT_LIVED);
         }
         let store = lock::acquire(&self.config, options, &self.sources, self.stop()).await?;
         if late && store.is_some() {
             // The process before us may have had the port until it let the store go.
             let listener = listen("status", self.config.listen).await?;
-            self.serve(listener, pages);
+            self.serve(listener, pages, status::SHORT_LIVED);
         }
         Ok(store)
     }
@@ -110,7 +115,7 @@ impl Frame {
         let listener = listen("registry", address).await?;
         let mut stop = self.stop();
         let stopped = async move {
-            let _gone = stop.wait_for(|stop| *stop).await;
+            is_told(&mut stop).await;
         };
         self.spawn(registry::serve(listener, Arc::clone(&registry), stopped));
         let ready = |ready: &mut status::Ready| ready.set("registry", true, format!("listens on {address}"));
@@ -120,7 +125,7 @@ impl Frame {
 
     /// Waits for the signal to stop, then ends everything in order.
     pub(super) async fn until_stopped(mut self, store: &Layout, options: &RunOptions) {
-        let _gone = self.signals.stop.wait_for(|stop| *stop).await;
+        is_told(&mut self.signals.stop).await;
         (options.notify)(Notice::Stopping);
         let ended = async { while self.jobs.join_next().await.is_some() {} };
         if timeout(STOPPING, ended).await.is_err() {

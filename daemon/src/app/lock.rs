@@ -6,6 +6,7 @@ use syncd_config::Config;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::signals::is_told;
 use super::{Notice, RunOptions, StartError};
 use crate::context::{own_store, store_dir};
 use crate::oci::layout::Layout;
@@ -42,7 +43,7 @@ pub(super) async fn acquire(
             Err(error) => return Err(StartError::Store(error)),
         }
         tokio::select! {
-            _stopped = stop.wait_for(|stop| *stop) => return Ok(None),
+            () = is_told(&mut stop) => return Ok(None),
             () = sleep(AGAIN) => {}
         }
     }

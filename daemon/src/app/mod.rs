@@ -28,7 +28,7 @@ use mirror::MirrorTask;
 pub use mirror::options as pass_options;
 pub use options::{Notice, Notify, RunOptions};
 use reload::{Followers, Reload};
-use signals::Signals;
+use signals::{Signals, is_told};
 pub use summary::{mirror_summary, size};
 
 /// The daemon, from start to stop.
@@ -40,7 +40,7 @@ pub async fn run(options: RunOptions) -> Result<(), StartError> {
     tokio::select! {
         ended = daemon(options, signals) => ended,
         // The second signal: at once.
-        _forced = force.wait_for(|force| *force) => Ok(()),
+        () = is_told(&mut force) => Ok(()),
     }
 }
 
@@ -116,7 +116,8 @@ fn register_tasks(options: &RunOptions, frame: &mut Frame, context: &Contexts, c
 
 fn serve_commands(frame: &mut Frame, socket: UnixListener, tasks: &Tasks) {
     let by_hand = tasks.mirror.by_hand(tasks.handle.clone());
-    frame.serve(socket, control::router(frame.view.clone(), by_hand));
+    // A command waits for its pass as long as that takes.
+    frame.serve(socket, control::router(frame.view.clone(), by_hand), None);
     let ready = |ready: &mut crate::status::Ready| ready.set("commands", true, "the control socket is open");
     frame.sources.ready.send_modify(ready);
 }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::signals::is_told;
 use super::{RunOptions, mirror};
 use crate::context::Context;
 use crate::registry::Registry;
@@ -68,7 +69,7 @@ impl Reload {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _stopped = stop.wait_for(|stop| *stop) => return,
+                () = is_told(&mut stop) => return,
                 Ok(()) = hangup.changed() => {}
                 _ = ticks.tick() => {}
             }

@@ -45,3 +45,9 @@ impl Signals {
         Ok((signals, forcing))
     }
 }
+
+/// Resolves when `told` is true, or its sender is gone. Keeps no hold on the channel: a held
+/// `watch::Ref` would block the next signal.
+pub(super) async fn is_told(told: &mut watch::Receiver<bool>) {
+    let _gone = told.wait_for(|told| *told).await.is_err();
+}

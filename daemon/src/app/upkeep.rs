@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::signals::is_told;
 use crate::context::flush_index;
 use crate::oci::layout::Layout;
 use crate::registry::Registry;
@@ -23,7 +24,7 @@ pub(super) async fn keep(store: Layout, ready: watch::Sender<Ready>, mut stop: w
     let mut was_degraded = false;
     loop {
         tokio::select! {
-            _stopped = stop.wait_for(|stop| *stop) => return,
+            () = is_told(&mut stop) => return,
             _ = ticks.tick() => {}
         }
         let stale = store.index_is_stale();

@@ -28,20 +28,34 @@ pub(super) fn new(session: &Session) -> Arc<dyn Progress> {
     if !session.progress {
         Arc::new(Silent)
     } else if std::io::stderr().is_terminal() {
-        Arc::new(Bars::default())
+        Arc::new(Bars::new())
     } else {
         Arc::new(Lines::new(session.talk))
     }
 }
 
-/// A bar for each image that is being copied.
-#[derive(Default)]
+/// A bar for each image that is being copied, over a line with the count of finished ones.
 struct Bars {
     all: MultiProgress,
+    count: ProgressBar,
     bars: Mutex<HashMap<usize, ProgressBar>>,
 }
 
 impl Bars {
+    fn new() -> Self {
+        let all = MultiProgress::new();
+        let count = all.add(ProgressBar::new(0));
+        if let Ok(style) = ProgressStyle::with_template("{pos} of {len} images, {elapsed}") {
+            count.set_style(style);
+        }
+        count.enable_steady_tick(Duration::from_secs(1));
+        Self {
+            all,
+            count,
+            bars: Mutex::default(),
+        }
+    }
+
     fn with(&self, index: usize, action: impl FnOnce(&ProgressBar)) {
         let bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.get(&index) {
@@ -50,15 +64,25 @@ impl Bars {
     }
 }
 
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.count.finish_and_clear();
+    }
+}
+
 impl Progress for Bars {
+    fn pass_started(&self, images: usize) {
+        self.count.set_length(u64::try_from(images).unwrap_or(u64::MAX));
+    }
+
     fn image_started(&self, index: usize, _source: &str, destination: &str) {
         let bar = ProgressBar::new(0).with_prefix(fit(destination, NAME));
-        let form = "{prefix:36} [{bar:16}] {bytes:>10}/{total_bytes:10}";
+        let form = "{prefix:36} [{bar:16}] {decimal_bytes:>10}/{decimal_total_bytes:10}";
         if let Ok(style) = ProgressStyle::with_template(form) {
             bar.set_style(style.progress_chars("=> "));
         }
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
-        bars.insert(index, self.all.add(bar));
+        bars.insert(index, self.all.insert_before(&self.count, bar));
     }
 
     fn image_sized(&self, index: usize, bytes: u64) {
@@ -74,6 +98,7 @@ impl Progress for Bars {
         if let Some(bar) = bars.remove(&index) {
             bar.finish_and_clear();
         }
+        self.count.inc(1);
     }
 }
 

@@ -54,6 +54,7 @@ async fn a_command_asks_and_is_answered_also_over_a_stale_socket_and_a_long_path
         let serving = tokio::spawn(serve(
             listen(state_dir).unwrap(),
             router(view(), sync()),
+            None,
             stopping,
         ));
         let meta = std::fs::metadata(socket_path(state_dir)).unwrap();

@@ -10,7 +10,7 @@ mod view;
 
 pub use metrics::render;
 pub use routes::router;
-pub use serve::{Listener, serve};
+pub use serve::{Listener, SHORT_LIVED, serve};
 pub use view::{Ready, ReadyCheck, Served, ServedCount, ServedSource, View, ViewSources};
 
 #[cfg(test)]

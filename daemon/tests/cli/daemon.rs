@@ -1,5 +1,6 @@
 //! The daemon, and commands beside it.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -224,4 +225,27 @@ fn a_pass_that_hangs_does_not_hold_up_the_end() {
     assert_eq!(ended.code(), Some(0), "{log:#?}");
     assert!(asked_to_end.elapsed() < Duration::from_secs(10));
     assert!(!bench.path("state/syncd.sock").exists());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let bench = Bench::quickstart();
+    let mut daemon = started(&bench);
+    // An answer under way for which the daemon would wait: the client never ends its head.
+    let mut slow = std::net::TcpStream::connect(&bench.status).unwrap();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nHost: a\r\n").unwrap();
+    assert!(
+        bench.get("/livez").ends_with("ok\n"),
+        "the slow one was accepted before"
+    );
+    daemon.signal(Signal::TERM);
+    daemon.expect("Stopping.");
+    let again = Instant::now();
+    let (ended, log) = daemon.terminate();
+    assert_eq!(ended.code(), Some(0), "{log:#?}");
+    assert!(
+        again.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        again.elapsed()
+    );
 }
