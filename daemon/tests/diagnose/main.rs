@@ -540,7 +540,7 @@ async fn registry_trouble() {
     row(&mut table, "500", &report);
     assert_eq!(broken.asked(), ["GET /v2/"], "everything is sent once");
     let failing = Server::plain(registry(|ask, _| {
-        of_manifests(ask).then(|| answer(ask, "502 Bad Gateway", "", b"no upstream"))
+        of_manifests(ask).then(|| answer(ask, "502 Bad Gateway", "Retry-After: 0\r\n", b"no upstream"))
     }))
     .await;
     let report = ask(&failing.address.to_string(), "app:1", Some(Entry::plain())).await;
