@@ -204,6 +204,18 @@ impl From<RegistryError> for Refusal {
     }
 }
 
+impl Refusal {
+    /// A failure to read what is stored. Damage there is ours, not the client's: a 500 lets a runtime
+    /// go on to the next host.
+    pub(crate) fn reading(error: RegistryError) -> Self {
+        if error.kind() == ErrorKind::Integrity {
+            log_failure(&error);
+            return Self::internal();
+        }
+        Self::from(error)
+    }
+}
+
 fn log_failure(error: &RegistryError) {
     tracing::error!(error = %error, kind = %error.kind(), source = ?error.source, "registry: the store failed");
 }
@@ -322,6 +334,17 @@ mod tests {
         let refusal = Refusal::from(error);
         assert_eq!(refusal.status, 500);
         assert!(!refusal.message.contains("/srv"));
+    }
+
+    #[test]
+    fn damage_in_the_store_is_not_the_clients_fault() {
+        let error = |kind| {
+            Refusal::reading(RegistryError::new(kind, "store", "x"))
+                .status
+                .as_u16()
+        };
+        assert_eq!(error(ErrorKind::Integrity), 500);
+        assert_eq!(error(ErrorKind::ManifestUnknown), 404);
     }
 
     #[test]

@@ -36,7 +36,10 @@ pub(crate) fn get(
     head: bool,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let found = match target {
-        Ok(target) => registry.store.manifest_sync(repository, target)?,
+        Ok(target) => registry
+            .store
+            .manifest_sync(repository, target)
+            .map_err(Refusal::reading)?,
         Err(_) => None,
     };
     let Some(manifest) = found else {
@@ -187,7 +190,10 @@ async fn check_children(
         let descriptor = &child.descriptor;
         let manifest = || {
             let target = Target::Digest(descriptor.digest.clone());
-            let found = registry.store.manifest_sync(repository, &target)?;
+            let found = registry
+                .store
+                .manifest_sync(repository, &target)
+                .map_err(Refusal::reading)?;
             Ok::<_, Refusal>(found.is_some_and(|m| m.bytes.len() as u64 == descriptor.size))
         };
         let there = match child.role {
