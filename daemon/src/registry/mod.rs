@@ -2,7 +2,7 @@
 //!
 //! Guarantees: nothing is served or visible that was not hashed; a blob is read only through a
 //! repository that holds it; an anonymous public pull is never challenged, so that no pod's upstream
-//! secret comes here ([`auth`]); memory does not grow with what clients announce, send or fail to
+//! secret comes here (see `auth.rs`); memory does not grow with what clients announce, send or fail to
 //! read; no `Authorization` value reaches a log.
 
 mod auth;
