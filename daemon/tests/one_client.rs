@@ -1,6 +1,13 @@
 //! One client type for all requests: whatever else opened a connection would not be judged by the
 //! origin policy. This test reads the sources; the one place allowed is `providers/src/http`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_in_result
+)]
+
 use std::path::{Path, PathBuf};
 
 /// What makes an HTTP client or switches verification off, and what may name it: a file whose path

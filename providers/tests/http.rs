@@ -1,5 +1,12 @@
 //! The base client by itself: what it sends, and what it does not do on its own.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_in_result
+)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
