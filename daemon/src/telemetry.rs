@@ -90,9 +90,13 @@ fn directives(level: Verbosity, daemon: bool, form: Form) -> &'static str {
         (Verbosity::Quiet, _) => "error",
         (Verbosity::Normal, false) => "warn",
         // What a person must know is said to them; the events behind it are for -v.
-        (Verbosity::Normal, true) if form == Form::Lines => "warn,syncd::app::reload=info,say=info",
-        (Verbosity::Normal, true) => "warn,syncd=info,syncd_config=info,syncd_providers=info,say=info",
-        (Verbosity::Verbose, _) => "info,syncd=debug,syncd_config=debug,syncd_providers=debug,say=info",
+        (Verbosity::Normal, true) if form == Form::Lines => "warn,reload=info,say=info",
+        (Verbosity::Normal, true) => {
+            "warn,syncd=info,syncd_config=info,syncd_providers=info,reload=info,say=info"
+        }
+        (Verbosity::Verbose, _) => {
+            "info,syncd=debug,syncd_config=debug,syncd_providers=debug,reload=info,say=info"
+        }
         (Verbosity::Trace, _) => "trace",
     }
 }

@@ -132,7 +132,11 @@ fn no_module_names_one_above_it() {
             .to_string_lossy()
             .into_owned();
         let module = first.trim_end_matches(".rs").to_owned();
-        if module == "lib" || inner.file_stem().is_some_and(|s| s == "tests" || s == "testing") {
+        if module == "lib"
+            || inner
+                .file_stem()
+                .is_some_and(|s| s == "tests" || s == "testing" || s.to_string_lossy().ends_with("_tests"))
+        {
             continue;
         }
         let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == module) else {

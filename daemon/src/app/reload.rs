@@ -24,6 +24,9 @@ use crate::report::{Activation, ConfigProblem, ConfigStatus};
 use crate::schedule::{TaskHandle, Timetable};
 use crate::telemetry::chain;
 
+/// The log target: also a person at the terminal wants to see these.
+const LOG: &str = "reload";
+
 const EVERY: Duration = Duration::from_secs(10);
 
 /// The state at the start.
@@ -103,7 +106,7 @@ impl Reload {
             Err(error) => return self.problem(Some(chain(&error))),
         };
         for warning in &warnings {
-            warn!(%warning, "doubtful in the configuration");
+            warn!(target: LOG, %warning, "doubtful in the configuration");
         }
         let trouble = match (&self.to.registry, &context.config.registry) {
             (Some(registry), Some(section)) => registry.reload(section).err(),
@@ -114,9 +117,9 @@ impl Reload {
         self.to.context.send_replace(Arc::new(context));
         let now = self.clock.now();
         if needs_restart.is_empty() {
-            info!("the configuration changed and is in use");
+            info!(target: LOG, "the configuration changed and is in use");
         } else {
-            warn!(keys = %needs_restart.join(", "), "the configuration changed and is in use, but for keys that need a restart");
+            warn!(target: LOG, keys = %needs_restart.join(", "), "the configuration changed and is in use, but for keys that need a restart");
         }
         self.to.status.send_modify(|status| {
             status.loaded = now;
@@ -145,8 +148,10 @@ impl Reload {
             return;
         }
         match &message {
-            Some(message) => warn!(problem = %message, "the changed configuration is not in use"),
-            None => info!("the configuration file is in order again"),
+            Some(message) => {
+                warn!(target: LOG, problem = %message, "the changed configuration is not in use")
+            }
+            None => info!(target: LOG, "the configuration file is in order again"),
         }
         let since = self.clock.now();
         self.to.status.send_modify(|status| {
