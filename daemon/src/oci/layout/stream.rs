@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use syncd_config::Repository;
 use tokio::task::JoinHandle;
@@ -14,7 +14,7 @@ use super::disk::io_error;
 use super::{BlobWriter, Layout, Result, blocking};
 
 /// What is read or written at once off the async workers.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 128 << 10;
 /// Blobs up to here are written where they arrive: the page cache takes them at once.
 const INLINE: u64 = 1 << 20;
 
@@ -81,24 +81,26 @@ impl Layout {
     async fn write_beside(&self, blob: &Descriptor, mut content: BlobStream) -> Result<BlobWriter> {
         let mut busy = Beside::Idle(Box::new(self.begin_blob_as(blob.digest.algorithm())?));
         let mut total = 0;
-        let mut piece = BytesMut::with_capacity(PIECE);
+        // The chunks as they came: gathering them in one buffer would copy every byte once more.
+        let (mut piece, mut length) = (Vec::new(), 0);
         while let Some(chunk) = content.try_next().await? {
             total += chunk.len() as u64;
             self.fits(blob, total)?;
-            piece.extend_from_slice(&chunk);
-            if piece.len() >= PIECE {
-                let full = std::mem::replace(&mut piece, BytesMut::with_capacity(PIECE));
-                busy = self.begin_piece(busy, full).await?;
+            length += chunk.len();
+            piece.push(chunk);
+            if length >= PIECE {
+                length = 0;
+                busy = self.begin_piece(busy, std::mem::take(&mut piece)).await?;
             }
         }
         let busy = self.begin_piece(busy, piece).await?;
         self.idle(busy).await
     }
 
-    async fn begin_piece(&self, busy: Beside, piece: BytesMut) -> Result<Beside> {
+    async fn begin_piece(&self, busy: Beside, piece: Vec<Bytes>) -> Result<Beside> {
         let mut writer = self.idle(busy).await?;
         Ok(Beside::Writing(tokio::task::spawn_blocking(move || {
-            writer.write(&piece)?;
+            piece.iter().try_for_each(|chunk| writer.write(chunk))?;
             Ok(writer)
         })))
     }
