@@ -39,10 +39,11 @@ struct Arguments {
     /// How often everything runs; the medians are printed.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Images at once (regsync), processes at once (oras, skopeo, crane).
+    /// Images at once (regsync), processes at once (oras, crane, skopeo, each of
+    /// which has three to six requests at once).
     #[arg(long, default_value_t = 4)]
     parallel: usize,
-    /// Connections a registry (syncd, and the floors).
+    /// Connections a registry (syncd, regsync and the floors).
     #[arg(long, default_value_t = 16)]
     connections: usize,
     /// Only these.

@@ -19,8 +19,10 @@ pub(crate) enum Peer {
     Syncd,
     /// `syncd sync mirror` to its own store, every blob synced to the disk.
     Embedded,
-    /// regclient's.
+    /// regclient's, with as many requests at once as syncd has connections.
     Regsync,
+    /// The same as it comes: three requests a registry at once.
+    RegsyncDefault,
     /// The ORAS project's, a process an image.
     Oras,
     /// go-containerregistry's, a process an image.
@@ -31,10 +33,11 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Regsync,
         Self::Syncd,
         Self::Embedded,
+        Self::RegsyncDefault,
         Self::Oras,
         Self::Crane,
         Self::Skopeo,
@@ -47,6 +50,7 @@ impl Display for Peer {
             Self::Syncd => "syncd",
             Self::Embedded => "embedded",
             Self::Regsync => "regsync",
+            Self::RegsyncDefault => "regsync-default",
             Self::Oras => "oras",
             Self::Crane => "crane",
             Self::Skopeo => "skopeo",
@@ -135,8 +139,10 @@ impl Peer {
                 let arguments = ["sync", "mirror", "-o", "json", "--config", &file];
                 (Tools::syncd()?, arguments.map(str::to_owned).to_vec())
             }
-            Self::Regsync => {
-                let file = write(place, "regsync.yaml", &regsync_config(place, set, parallel))?;
+            Self::Regsync | Self::RegsyncDefault => {
+                let requests = if self == Self::Regsync { connections } else { 3 };
+                let config = regsync_config(place, set, parallel, requests);
+                let file = write(place, "regsync.yaml", &config)?;
                 (
                     Tools::path("regsync")?,
                     ["-c", &file, "once"].map(str::to_owned).to_vec(),
@@ -204,10 +210,10 @@ registries:
     }
 }
 
-fn regsync_config(place: &Place<'_>, set: &Set, parallel: usize) -> String {
+fn regsync_config(place: &Place<'_>, set: &Set, parallel: usize, requests: usize) -> String {
     let mut text = String::from("version: 1\ncreds:\n");
     for host in [&place.source, &place.target] {
-        text += &format!("  - {{registry: \"{host}\", tls: disabled}}\n");
+        text += &format!("  - {{registry: \"{host}\", tls: disabled, reqConcurrent: {requests}}}\n");
     }
     text += &format!("defaults: {{parallel: {parallel}}}\nsync:\n");
     for (source, target) in pairs(place, set, "") {

@@ -36,7 +36,9 @@ pub(crate) fn print(results: &Results) {
 }
 
 fn part(results: &Results, base: Run, pick: impl Fn(&Runs) -> Run) {
-    say("            wall s          CPU s           peak MB         source requests  destination requests");
+    say(
+        "                  wall s          CPU s           peak MB         source requests  destination requests",
+    );
     for (peer, runs) in &results.copies {
         let run = pick(runs);
         let cell = |value: f64, base: f64, digits: usize| {
@@ -51,7 +53,7 @@ fn part(results: &Results, base: Run, pick: impl Fn(&Runs) -> Run) {
             )
         };
         say(&format!(
-            "{:10}{}{}{}{} {}",
+            "{:16}{}{}{}{} {}",
             peer,
             cell(run.wall, base.wall, 3),
             cell(run.cpu, base.cpu, 2),
