@@ -1,5 +1,6 @@
 //! The direction of the modules: reads every `crate::…` path of the daemon and fails on one that
 //! does not point down the list in `docs/src/develop/architecture.md`.
+#![allow(clippy::expect_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
