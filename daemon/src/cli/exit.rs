@@ -71,7 +71,7 @@ pub(crate) fn of_mirror(report: &MirrorReport, pending_counts: bool) -> Exit {
 pub(crate) fn of_diagnosis(report: &DiagnoseReport) -> Exit {
     match report.verdict.cause {
         Cause::None => Exit::Done,
-        Cause::Unknown => Exit::Undecided,
+        Cause::Unknown | Cause::NoCauseInMessage => Exit::Undecided,
         _ => Exit::NotWell,
     }
 }
@@ -194,5 +194,6 @@ mod tests {
         assert_eq!(of(Cause::None), Exit::Done);
         assert_eq!(of(Cause::TagNotFound), Exit::NotWell);
         assert_eq!(of(Cause::Unknown), Exit::Undecided);
+        assert_eq!(of(Cause::NoCauseInMessage), Exit::Undecided);
     }
 }

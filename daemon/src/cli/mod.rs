@@ -9,6 +9,7 @@ pub mod diagnose_text;
 pub mod exit;
 mod get;
 mod output;
+mod pasted;
 mod progress;
 mod run;
 mod server;

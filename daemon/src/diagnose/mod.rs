@@ -6,7 +6,10 @@
 //! where every other credential of syncd goes: through the registry client.
 
 pub mod causes;
+mod causes_network;
+mod causes_node;
 mod checks;
+pub mod event;
 mod existence;
 mod facts;
 mod faults;
@@ -78,6 +81,12 @@ pub fn this_platform() -> Platform {
         variant: None,
     }
     .normalized()
+}
+
+/// Reads what a node said, without asking anybody. `image` is the one it is about, when known.
+#[must_use]
+pub fn message(image: Option<&str>, text: &str) -> DiagnoseReport {
+    event::answer(image, text)
 }
 
 /// Asks for `image` and judges what came. Never fails: what stops the questions is in the report.

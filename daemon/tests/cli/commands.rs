@@ -13,6 +13,10 @@ fn a_wrong_word_is_usage() {
         &["get", "mirror", "-o", "xml"],
         &["sync", "mirror", "--exit-code"],
         &["diagnose", "a:1", "--platform", "!"],
+        &["diagnose"],
+        &["diagnose", "--message", ""],
+        &["diagnose", "--message", "a", "--file", "b"],
+        &["diagnose", "--file", "/nowhere/at/all"],
         &[],
     ] {
         let done = bench.run(args);
@@ -158,6 +162,35 @@ fn diagnose_of_a_dead_port() {
     let done = bench.run(&["diagnose", &dead, "-o", "json"]);
     assert_eq!(done.code, 1, "{done:?}");
     assert_eq!(done.json()["verdict"]["cause"], "connection_refused");
+}
+
+#[test]
+fn diagnose_of_a_message_needs_nothing() {
+    let bench = Bench::empty();
+    let said = "Failed to pull image \"reg.example:5000/team/app:2\": failed to resolve reference \
+                \"reg.example:5000/team/app:2\": reg.example:5000/team/app:2: not found";
+    let done = bench.run(&["diagnose", "--message", said, "-o", "json"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert_eq!(done.json()["verdict"]["cause"], "tag_not_found");
+    let done = bench.run(&["diagnose", "reg.example:5000/team/app:2", "--message", said]);
+    golden("diagnose-message", &done.stdout);
+
+    for noise in ["\u{1b}[31mred\u{1b}[0m \u{7}", "\u{202e}\u{1}\u{2}"] {
+        let done = bench.run(&["diagnose", "--message", noise]);
+        assert_eq!(done.code, 3, "{done:?}");
+        assert!(
+            done.stdout.chars().all(|c| c == '\n' || !c.is_control()),
+            "{done:?}"
+        );
+    }
+    let file = bench.path("noise");
+    std::fs::write(&file, vec![0x9b; 10 << 20]).unwrap();
+    let file = file.to_string_lossy().into_owned();
+    let done = bench.run(&["diagnose", "-f", &file, "-o", "json"]);
+    assert_eq!(
+        (done.code, done.json()["verdict"]["cause"].as_str()),
+        (3, Some("unknown"))
+    );
 }
 
 #[test]
