@@ -51,6 +51,11 @@ pub(crate) struct Fields<'n> {
 }
 
 impl<'a> Walk<'a> {
+    /// A path of the file, joined to the file's folder; without the `.` that `./` leaves in the middle.
+    pub(crate) fn joined(&self, path: &str) -> std::path::PathBuf {
+        self.base.join(path).components().collect()
+    }
+
     pub(crate) fn new(diagnostics: Diagnostics, base: &'a Path) -> Self {
         Self {
             diagnostics,

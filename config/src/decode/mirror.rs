@@ -1,7 +1,5 @@
 //! `mirror`: what is copied, where to, and when.
 
-use std::path::PathBuf;
-
 use crate::config::{Destination, ImageRule, Mirror, MirrorName, Schedule, Source};
 use crate::cron::{Cron, CronError};
 use crate::host::RegistryHost;
@@ -238,7 +236,7 @@ fn layout(walk: &mut Walk<'_>, text: &Read<&str>, folder: &str) -> Option<Source
         return None;
     }
     Some(Source::OciLayout {
-        path: walk.base.join(PathBuf::from(path)),
+        path: walk.joined(path),
         pick,
     })
 }

@@ -90,13 +90,13 @@ impl<'n> Fields<'n> {
     /// A path, joined to the file's folder; `names_file` when its content belongs to the configuration.
     pub(crate) fn path(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<PathBuf> {
         let text = self.text(walk, name)?;
-        Some(walk.base.join(text.value))
+        Some(walk.joined(text.value))
     }
 
     /// The path of a file whose content belongs to the configuration.
     pub(crate) fn file(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<PathBuf> {
         let text = self.text(walk, name)?;
-        let path = walk.base.join(text.value);
+        let path = walk.joined(text.value);
         walk.files.push(text.map(|_| path.clone()));
         Some(path)
     }

@@ -116,6 +116,16 @@ fn hint(error: &RegistryError) -> Option<&'static str> {
         ErrorKind::TlsHttpMismatch => Some("set or remove `plainHttp` in its entry under `registries`"),
         ErrorKind::RateLimited => Some("the registry limits requests: log in there, or mirror less often"),
         ErrorKind::DiskFull => Some("make room where the mirror keeps its store"),
+        ErrorKind::ManifestUnknown
+        | ErrorKind::RepositoryUnknown
+        | ErrorKind::Dns
+        | ErrorKind::ConnectionRefused
+        | ErrorKind::Unreachable
+        | ErrorKind::Timeout
+        | ErrorKind::Proxy
+        | ErrorKind::Tls
+        | ErrorKind::TlsHostname
+        | ErrorKind::TlsCertTime => Some("`syncd diagnose` with the image's name asks step by step"),
         _ => None,
     }
 }

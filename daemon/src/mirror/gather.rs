@@ -279,7 +279,7 @@ async fn registry_image(ctx: &MirrorContext, reference: &Reference, known: bool)
         }
         (None, tag) => {
             let target = Target::Tag(tag.clone().unwrap_or_else(Tag::latest));
-            let failed = |e| ImageFault::at("look up at the source", target.to_string(), e);
+            let failed = |e| ImageFault::at("resolve the tag or digest", target.to_string(), e);
             let head = remote
                 .head(&reference.repository, &target)
                 .await
