@@ -1,6 +1,7 @@
 //! Who may pull, and what exists. Registries answer alike for private, misspelt and forbidden
 //! names; what their words are worth depends on who says them.
 
+use super::Hop;
 use super::access_words::{MISSING, PLAIN};
 use super::place::{Family, Place};
 use super::rule::{Rule, find};
@@ -34,6 +35,9 @@ pub(super) fn judge(lower: &str, place: &Place) -> Option<Answer> {
     }
     if let Some(at) = refused(lower) {
         return Some(by_family(lower, place, at));
+    }
+    if let Some(answer) = blob_missing(lower, place) {
+        return Some(answer);
     }
     if let Some(mut answer) = plain(MISSING, lower) {
         if lower.contains("no pull access") {
@@ -215,6 +219,20 @@ fn forbidden(lower: &str, family: Family) -> Vec<(C, Confidence)> {
         Family::Ghcr => pair(C::AuthWrongCredentials, &[C::PermissionDenied]),
         _ => pair(C::PermissionDenied, &[C::BlockedByPolicy]),
     }
+}
+
+/// The manifest was there, a blob of it is not: no tag is missing.
+fn blob_missing(lower: &str, place: &Place) -> Option<Answer> {
+    if place.hop != Hop::Blob {
+        return None;
+    }
+    let at = find(lower, "not found").or_else(|| find(lower, "#404"))?;
+    let causes = match place.family {
+        // Azure's cache rules list what they have not fetched yet.
+        Family::Acr => pair(C::MirrorFault, &[C::ContentCorrupt]),
+        _ => pair(C::ContentCorrupt, &[C::MirrorFault]),
+    };
+    Some(Answer { causes, at })
 }
 
 /// A status without its number, and containerd's `R: not found`.

@@ -112,17 +112,22 @@ fn show_events() -> Fix {
 /// What to do; the first line comes with its command.
 fn fixes(cause: Cause, image: &str) -> Vec<Fix> {
     let mut out: Vec<Fix> = about(cause).remedy.iter().map(|line| say(line)).collect();
+    for fix in &mut out {
+        fix.destructive = takes_away(&fix.text);
+    }
     let command = command(cause, image);
     if let (Some(command), Some(first)) = (command, out.first_mut()) {
         first.command = Some(command);
     }
-    if let Some((line, text, command)) = taking_away(cause, image) {
-        out.retain(|fix| fix.text != line);
-        out.push(Fix {
+    if let Some((text, command)) = taking_away(cause, image) {
+        let at = usize::from(cause != Cause::LocalStoreCorrupt);
+        out.retain(|fix| !fix.text.starts_with("Take the image out"));
+        let fix = Fix {
             text: text.to_owned(),
             command: Some(command),
             destructive: true,
-        });
+        };
+        out.insert(at.min(out.len()), fix);
     }
     if decides(cause) {
         out.push(Fix {
@@ -139,7 +144,7 @@ fn instead(cause: Cause, image: &str) -> Option<Fix> {
     Some(Fix {
         text: format!("If it is {cause}: {line}"),
         command: command(cause, image),
-        destructive: false,
+        destructive: takes_away(line),
     })
 }
 
@@ -188,16 +193,25 @@ fn command(cause: Cause, image: &str) -> Option<String> {
     Some(fixed.to_owned())
 }
 
-/// A step that takes something away, with the line of the page that it stands for.
-fn taking_away(cause: Cause, image: &str) -> Option<(&'static str, &'static str, String)> {
+/// The starts of remedies that take something away.
+const TAKES_AWAY: [&str; 3] = [
+    "Delete the damaged image",
+    "If other images fail alike, drain",
+    "Take the image out",
+];
+
+fn takes_away(line: &str) -> bool {
+    TAKES_AWAY.iter().any(|start| line.starts_with(start))
+}
+
+/// A step that takes something away, with its command.
+fn taking_away(cause: Cause, image: &str) -> Option<(&'static str, String)> {
     match cause {
         Cause::LocalStoreCorrupt => Some((
-            "Take the image out of the node's store and pull it again.",
             "Take the image out of the node's store; the next pull brings it again.",
             format!("crictl rmi {image}"),
         )),
         Cause::DiskFull => Some((
-            "",
             "Take images out of the node that no container uses.",
             "crictl rmi --prune".to_owned(),
         )),

@@ -139,6 +139,11 @@ fn judge(folded: &Folded) -> Reading {
     let mirrors = pieces.iter().any(|piece| piece.role == Role::Mirror);
     // The place may be named outside of the piece that decides.
     let around = place::place(folded);
+    let mut pieces = pieces;
+    if !mirrors {
+        // Of several credentials, the one that got as far as a blob tells more.
+        pieces.sort_by_key(|piece| place::place(&piece.text).hop != Hop::Blob);
+    }
     let mut found: Vec<Vec<Ranked>> = pieces
         .iter()
         .map(|piece| of_piece(piece, &around))

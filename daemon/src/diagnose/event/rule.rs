@@ -81,7 +81,16 @@ fn whole(lower: &str, word: &str) -> Option<(usize, usize)> {
 }
 
 /// Words that stand before or after a number that is an HTTP status.
-const BEFORE: [&str; 7] = ["status", "code", "http ", "]: ", "error ", "response", "returned"];
+const BEFORE: [&str; 8] = [
+    "registry ",
+    "status",
+    "code",
+    "http ",
+    "]: ",
+    "error ",
+    "response",
+    "returned",
+];
 const AFTER: [&str; 9] = [
     " unauthorized",
     " forbidden",

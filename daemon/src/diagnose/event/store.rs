@@ -82,6 +82,7 @@ pub(super) const STORE: &[Rule] = &[
             "size_invalid",
             "blob unknown",
             "unknown blob",
+            "nosuchkey",
             "blob_unknown",
             "manifest blob unknown",
         ]],

@@ -109,6 +109,11 @@ pub(super) const ROWS: &[(C, Option<C>, &str)] = &[
         r#"failed to resolve reference "reg.example/a:1": pulling from host reg.example failed with status code [manifests 1]: 500 Internal Server Error"#,
     ),
     (
+        C::ContentCorrupt,
+        Some(C::MirrorFault),
+        r#"failed to pull and unpack image "reg.example/a:1": failed to copy: httpReadSeeker: failed open: content at https://reg.example/v2/a/blobs/sha256:00 not found: not found"#,
+    ),
+    (
         C::MirrorFault,
         Some(C::TagNotFound),
         r#"failed to copy: httpReadSeeker: failed open: unexpected status from GET request to https://cache.corp.example/v2/library/redis/blobs/sha256:00?ns=docker.io: 404 Not Found"#,

@@ -89,6 +89,30 @@ fn the_host_is_the_one_that_failed() {
 }
 
 #[test]
+fn what_takes_away_is_marked_and_nothing_switches_a_check_off() {
+    for (_, _, text) in rows() {
+        let report = super::answer(Some("reg.example/a:1"), text);
+        for fix in &report.fixes {
+            let all = format!("{} {}", fix.text, fix.command.as_deref().unwrap_or_default()).to_lowercase();
+            let takes = ["crictl rmi", "delete", "prune", "drain", "take the image out"]
+                .iter()
+                .any(|word| all.contains(word));
+            assert!(!takes || fix.destructive, "{all}");
+            for word in [
+                "insecure",
+                "skip_verify",
+                "skip-verify",
+                "--force",
+                "insecureacceptanything",
+            ] {
+                assert!(!all.contains(word), "{all}");
+            }
+        }
+        assert!(!report.fixes.is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn evidence_holds_no_secret() {
     let text = "Get \"https://bob:hunter2@reg.example/v2/?token=hunter3\": unauthorized: eyJhunter4.x.y authentication required \u{1b}[31m";
     for ranked in read(text).ranked {
