@@ -109,6 +109,16 @@ pub(super) const ROWS: &[(C, Option<C>, &str)] = &[
         r#"failed to resolve reference "reg.example/a:1": pulling from host reg.example failed with status code [manifests 1]: 500 Internal Server Error"#,
     ),
     (
+        C::TagNotFound,
+        Some(C::RepoNotFound),
+        r#"Failed to pull image "reg.example/a:1": [failed to pull and unpack image "reg.example/a:1": failed to resolve reference "reg.example/a:1": failed to authorize: failed to fetch anonymous token: unexpected status: 403 Forbidden, failed to pull and unpack image "reg.example/a:1": failed to resolve reference "reg.example/a:1": reg.example/a:1: not found]"#,
+    ),
+    (
+        C::ContentCorrupt,
+        None,
+        r#"Failed to pull image "reg.example/a:1": [failed to pull and unpack image "reg.example/a:1": failed to resolve reference "reg.example/a:1": failed to authorize: failed to fetch oauth token: unexpected status: 401 Unauthorized, failed to pull and unpack image "reg.example/a:1": failed to copy: httpReadSeeker: failed open: content at https://reg.example/v2/a/blobs/sha256:00 not found: not found]"#,
+    ),
+    (
         C::ContentCorrupt,
         Some(C::MirrorFault),
         r#"failed to pull and unpack image "reg.example/a:1": failed to copy: httpReadSeeker: failed open: content at https://reg.example/v2/a/blobs/sha256:00 not found: not found"#,
