@@ -87,19 +87,15 @@ const LINES: usize = 2000;
 #[must_use]
 pub fn best(text: &str) -> Reading {
     let text = fold::bounded(text);
-    let whole = read(&text);
-    let mut found = whole;
-    if text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .nth(3)
-        .is_none()
-    {
+    let mut found = read(&text);
+    let framed: Vec<&str> = text.lines().take(LINES).filter(|line| is_event(line)).collect();
+    if framed.len() < 2 {
+        // One message, perhaps broken into lines: its parts say less than the whole.
         return found;
     }
     // A page tells other stories as well; a line that names its cause outranks the whole.
     let mut worth = worth_of(&found).min(Worth::Possible);
-    for line in text.lines().take(LINES) {
+    for line in framed {
         let reading = read(line);
         let line_worth = worth_of(&reading);
         if line_worth > worth {
@@ -108,6 +104,22 @@ pub fn best(text: &str) -> Reading {
         }
     }
     found
+}
+
+/// Whether a line is an event, or the message of one.
+fn is_event(line: &str) -> bool {
+    const FRAMES: [&str; 9] = [
+        "Failed to pull image",
+        "Back-off pulling image",
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "Warning ",
+        "Normal ",
+        "message:",
+        "\"message\":",
+        "\"note\":",
+    ];
+    FRAMES.iter().any(|frame| line.contains(frame))
 }
 
 /// How much a reading says.

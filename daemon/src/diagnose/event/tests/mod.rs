@@ -130,6 +130,21 @@ fn of_a_page_the_telling_line_decides() {
         best(page).ranked.first().map(|r| r.cause),
         Some(Cause::TlsCertTime)
     );
+    let json = "{\"items\": [\n {\"reason\": \"BackOff\",\n  \"message\": \"Back-off pulling image \\\"reg.example/a:1\\\"\"},\n \
+        {\"reason\": \"Failed\",\n  \"message\": \"Failed to pull image \\\"reg.example/a:1\\\": pull QPS exceeded\"}]}";
+    assert_eq!(
+        best(json).ranked.first().map(|r| r.cause),
+        Some(Cause::PullQpsExceeded)
+    );
+}
+
+#[test]
+fn a_message_that_is_broken_into_lines_stays_whole() {
+    for (cause, _, text) in rows() {
+        let broken = text.replace(": ", ":\n");
+        let found = best(&broken).ranked.first().map(|ranked| ranked.cause);
+        assert_eq!(found, Some(*cause), "{broken}");
+    }
 }
 
 #[test]
