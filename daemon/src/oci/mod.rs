@@ -19,6 +19,8 @@ mod origin;
 pub mod quirks;
 mod refusal;
 pub mod remote;
+mod request;
+mod response;
 pub(crate) mod retry;
 #[cfg(test)]
 pub(crate) mod scripted;
