@@ -102,7 +102,7 @@ fn broken(lines: &mut Vec<String>, indent: &str, command: &str, width: usize) {
 }
 
 /// Breaks `text` at blanks; a word longer than a line stands alone on its own.
-fn wrap(lines: &mut Vec<String>, first: &str, rest: &str, text: &str, width: usize) {
+pub(super) fn wrap(lines: &mut Vec<String>, first: &str, rest: &str, text: &str, width: usize) {
     let mut line = first.to_owned();
     let mut empty = true;
     for word in text.split_whitespace() {

@@ -7,6 +7,7 @@ mod config;
 mod diagnose;
 pub mod diagnose_text;
 pub mod exit;
+mod explain;
 mod get;
 mod output;
 mod pasted;
@@ -81,6 +82,7 @@ enum Command {
     Run(run::Args),
     Sync(sync::Args),
     Diagnose(diagnose::Args),
+    Explain(explain::Args),
     Get(get::Args),
     Config(config::Args),
     /// Print the version
@@ -181,6 +183,7 @@ impl Args {
             Command::Run(args) => run::run(&session, &args).await,
             Command::Sync(args) => sync::run(&session, &args).await,
             Command::Diagnose(args) => diagnose::run(&session, &args).await,
+            Command::Explain(args) => explain::run(&args),
             Command::Get(args) => get::run(&session, &args).await,
             Command::Config(args) => config::run(&session, &args),
             Command::Version => version(),

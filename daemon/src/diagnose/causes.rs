@@ -251,6 +251,23 @@ fn registry(cause: Cause) -> About {
     }
 }
 
+/// The cause of that name, or the names close to it.
+///
+/// # Errors
+/// The text is no cause's name; the closest names, if any, are told.
+pub fn named(text: &str) -> Result<Cause, Vec<&'static str>> {
+    if let Some(cause) = Cause::ALL.iter().find(|cause| cause.as_str() == text) {
+        return Ok(*cause);
+    }
+    let names: Vec<String> = Cause::ALL.iter().map(ToString::to_string).collect();
+    let close = super::near::near(text, &names);
+    Err(Cause::ALL
+        .iter()
+        .map(|cause| cause.as_str())
+        .filter(|name| close.contains(name))
+        .collect())
+}
+
 /// The reference page of causes.
 #[must_use]
 pub fn page() -> String {
