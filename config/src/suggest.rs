@@ -1,6 +1,7 @@
 //! "Did you mean …": the nearest of a set of known words.
 
 use crate::keys::{self, Key, Kind, Section};
+use crate::text::edit_distance;
 
 /// The known word nearest to `word`, when it is near enough to be a slip.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -10,42 +11,18 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let folded = fold(word);
     known
         .into_iter()
-        .map(|candidate| (distance(&folded, &fold(candidate)), candidate))
+        .map(|candidate| (edit_distance(&folded, &fold(candidate)), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().min(word.len()) / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
 /// `state_dir`, `state-dir` and `StateDir` are all meant as `stateDir`.
-fn fold(word: &str) -> Vec<char> {
+fn fold(word: &str) -> String {
     word.chars()
         .filter(|c| !matches!(c, '_' | '-'))
         .flat_map(char::to_lowercase)
         .collect()
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
-fn distance(a: &[char], b: &[char]) -> usize {
-    let width = b.len() + 1;
-    let mut rows = vec![0; (a.len() + 1) * width];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            let at = |i: usize, j: usize| rows[i * width + j];
-            let value = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = at(i - 1, j - 1) + usize::from(a[i - 1] != b[j - 1]);
-                let best = replaced.min(at(i - 1, j) + 1).min(at(i, j - 1) + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best.min(at(i - 2, j - 2) + 1)
-                } else {
-                    best
-                }
-            };
-            rows[i * width + j] = value;
-        }
-    }
-    rows[a.len() * width + b.len()]
 }
 
 /// The key of `section` that an unknown one was meant as: nearly the same, or a part of it.

@@ -39,9 +39,50 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
+/// How many characters must be inserted, deleted, replaced or swapped with a neighbour to make `b`
+/// of `a` (optimal string alignment). Costs the product of their lengths: for names, not for texts.
+#[must_use]
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, cb) in b.iter().enumerate() {
+            let replace = last[j] + usize::from(ca != cb);
+            let mut best = replace.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *ca == b[j - 1] && a[i - 1] == *cb {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{clean, clean_to};
+    use super::{clean, clean_to, edit_distance};
+
+    #[test]
+    fn counts_edits_and_swaps() {
+        for (a, b, distance) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("ab", "", 2),
+            ("latest", "latest", 0),
+            ("latst", "latest", 1),
+            ("lastet", "latest", 2),
+            ("1.27", "1.72", 1),
+            ("schedul", "schedule", 1),
+            ("é", "e", 1),
+            ("abc", "xyz", 3),
+        ] {
+            assert_eq!(edit_distance(a, b), distance, "{a} {b}");
+            assert_eq!(edit_distance(b, a), distance, "{b} {a}");
+        }
+    }
 
     #[test]
     fn escapes_and_cuts() {

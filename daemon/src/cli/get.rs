@@ -6,11 +6,12 @@ use clap::ValueEnum;
 use syncd_config::LoadError;
 
 use super::exit::Exit;
+use super::form::{self, Form};
 use super::output::{self, Failure};
 use super::{HELP, Session, config, server, tables};
 use crate::app::mirror_summary;
 use crate::control::{Client, ControlError};
-use crate::report::{DaemonReport, MirrorReport, TasksReport};
+use crate::report::{DaemonReport, TasksReport};
 
 const DEFAULT_STATE_DIR: &str = "/var/lib/syncd";
 
@@ -42,16 +43,6 @@ pub(super) struct Args {
 enum What {
     Mirror,
     Tasks,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    #[default]
-    Table,
-    Wide,
-    Json,
-    Yaml,
-    Name,
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
@@ -110,31 +101,12 @@ fn mirror(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, 
         );
         return Err(failure.hint("`syncd get tasks` says what it is doing"));
     };
-    match form {
-        Form::Json => output::print_json(mirror)?,
-        Form::Yaml => output::print_yaml(mirror)?,
-        Form::Name => output::print(&names(mirror))?,
-        Form::Table | Form::Wide => {
-            let text = tables::mirror(mirror, form == Form::Wide, session.talk.color_out);
-            output::print(&text)?;
-            let when = tables::relative(mirror.started, now);
-            output::print(&format!(
-                "
-last pass: {when}, {}
-",
-                mirror_summary(mirror)
-            ))?;
-        }
+    form::print_mirror(mirror, form, session.talk.color_out)?;
+    if form.is_table() {
+        let when = tables::relative(mirror.started, now);
+        output::print(&format!("\nlast pass: {when}, {}\n", mirror_summary(mirror)))?;
     }
     Ok(Exit::Done)
-}
-
-fn names(mirror: &MirrorReport) -> String {
-    let lines = mirror
-        .images
-        .iter()
-        .map(|image| format!("{}\n", image.destination));
-    lines.collect()
 }
 
 fn tasks(session: &Session, form: Form, report: DaemonReport) -> Result<Exit, Failure> {

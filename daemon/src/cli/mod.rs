@@ -8,6 +8,7 @@ mod diagnose;
 pub mod diagnose_text;
 pub mod exit;
 mod explain;
+mod form;
 mod get;
 mod output;
 mod pasted;

@@ -8,8 +8,9 @@ use syncd_config::Config;
 use tokio::time::{Instant, sleep};
 
 use super::exit::{self, Exit};
-use super::output::{self, Failure};
-use super::{HELP, Session, config, progress, tables};
+use super::form::{self, Form};
+use super::output::Failure;
+use super::{HELP, Session, config, progress};
 use crate::app::{mirror_summary, pass_options};
 use crate::context::{self, Context};
 use crate::control::{Client, ControlError, SyncRequest, VerifyLevel};
@@ -64,16 +65,6 @@ enum Verify {
     #[default]
     Touch,
     Full,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    #[default]
-    Table,
-    Wide,
-    Json,
-    Yaml,
-    Name,
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
@@ -155,24 +146,9 @@ fn from_daemon(error: ControlError) -> Failure {
 }
 
 fn show(session: &Session, args: &Args, report: &MirrorReport) -> Result<Exit, Failure> {
-    match args.output {
-        Form::Json => output::print_json(report)?,
-        Form::Yaml => output::print_yaml(report)?,
-        Form::Name => {
-            let names = report
-                .images
-                .iter()
-                .map(|image| format!("{}\n", image.destination));
-            output::print(&names.collect::<String>())?;
-        }
-        form @ (Form::Table | Form::Wide) => {
-            output::print(&tables::mirror(
-                report,
-                form == Form::Wide,
-                session.talk.color_out,
-            ))?;
-            session.talk.say(&mirror_summary(report));
-        }
+    form::print_mirror(report, args.output, session.talk.color_out)?;
+    if args.output.is_table() {
+        session.talk.say(&mirror_summary(report));
     }
     Ok(exit::of_mirror(report, args.exit_code))
 }
