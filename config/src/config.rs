@@ -1,8 +1,11 @@
 //! What the rest of the program gets: a configuration in which every value was checked.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::glob::Glob;
 use crate::host::RegistryHost;
 use crate::reference::{Reference, Repository, Tag};
 
@@ -16,6 +19,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Registries that need something said about them.
     pub registries: Vec<RegistryEntry>,
+    /// Which credentials are kept where.
+    pub credentials: Option<Credentials>,
     /// What to mirror, and where to.
     pub mirror: Option<Mirror>,
     /// The embedded registry.
@@ -88,6 +93,86 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { connections: 16 }
+    }
+}
+
+/// Which credentials are kept where, and how old they may become.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credentials {
+    /// A credential is minted again at this age at the latest, whatever its own expiry says.
+    pub max_age: Option<Duration>,
+    /// Times at which all are minted again, besides.
+    pub schedule: Option<Schedule>,
+    /// Where they are kept.
+    pub targets: Vec<CredentialTarget>,
+}
+
+/// One place (or many alike) where credentials are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialTarget {
+    /// Where.
+    pub place: TargetPlace,
+    /// The names of `registries` entries, each with an identity, no two for one host; `*` was
+    /// replaced by all of them. In the order of `registries`.
+    pub registries: Vec<String>,
+}
+
+/// Where credentials are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetPlace {
+    /// A secret of type `kubernetes.io/dockerconfigjson` in each of the selected namespaces.
+    Kubernetes(KubernetesTarget),
+    /// A docker `config.json`.
+    File {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A secret of one name in the selected namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KubernetesTarget {
+    /// The secret's name (RFC 1123 subdomain).
+    pub secret: String,
+    /// Where.
+    pub namespaces: NamespaceSelector,
+}
+
+/// A namespace is selected when one of `names` fits (or there are none), it has all of
+/// `match_labels`, and none of `exclude` fits. One of `names` and `match_labels` is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceSelector {
+    /// Patterns over names.
+    pub names: Vec<Glob>,
+    /// Labels, all of which it must have.
+    pub match_labels: BTreeMap<String, String>,
+    /// Patterns over names that are never selected.
+    pub exclude: Vec<Glob>,
+}
+
+impl NamespaceSelector {
+    /// Whether a namespace is selected.
+    #[must_use]
+    pub fn selects(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        (self.names.is_empty() || self.names.iter().any(|glob| glob.matches(name)))
+            && !self.exclude.iter().any(|glob| glob.matches(name))
+            && self
+                .match_labels
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
+    }
+
+    /// The selected names, when they are known without asking for the cluster's namespaces.
+    #[must_use]
+    pub fn literal(&self) -> Option<Vec<&str>> {
+        let literal =
+            !self.names.is_empty() && self.match_labels.is_empty() && self.names.iter().all(Glob::is_literal);
+        literal.then(|| {
+            let names = self.names.iter().map(Glob::as_str);
+            names
+                .filter(|name| self.selects(name, &BTreeMap::new()))
+                .collect()
+        })
     }
 }
 

@@ -60,6 +60,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         state_dir,
         listen,
         registries,
+        credentials: _,
         mirror,
         registry,
     } = config;

@@ -2,7 +2,10 @@
 //!
 //! - [`report`]: every type that leaves the process.
 //! - [`oci`]: the registry base: everything that speaks distribution-spec or holds images.
+//! - [`cluster`]: the Kubernetes API as syncd uses it.
+//! - [`tokens`]: one token an identity: cache, refresh times, the trusted last-good store.
 //! - [`images`]: what the jobs share about images: names in the mirror, the copy engine, proofs.
+//! - [`credentials`]: keeps proven credentials in secrets of namespaces and in docker config files.
 //! - [`mirror`]: copies the configured images to the embedded registry or to any other.
 //! - [`registry`]: the embedded registry: serves the store to runtimes and clients.
 //! - [`diagnose`]: why an image does not pull.
@@ -16,8 +19,10 @@
 
 pub mod app;
 pub mod cli;
+pub mod cluster;
 pub mod context;
 pub mod control;
+pub mod credentials;
 pub mod diagnose;
 pub mod images;
 pub mod mirror;
@@ -27,3 +32,4 @@ pub mod report;
 pub mod schedule;
 pub mod status;
 pub mod telemetry;
+pub mod tokens;

@@ -5,27 +5,42 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each module may name besides itself. Jobs (mirror, registry, diagnose) never name each other.
+/// What each module may name besides itself. Jobs (credentials, mirror, registry, diagnose) never name each other.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("telemetry", &[]),
     ("oci", &[]),
+    ("cluster", &["report"]),
+    ("tokens", &["cluster", "oci", "report"]),
     ("images", &["oci", "report"]),
+    ("credentials", &["cluster", "oci", "report", "tokens"]),
     ("mirror", &["images", "oci", "report"]),
     ("registry", &["images", "oci", "report"]),
-    ("diagnose", &["images", "oci", "report"]),
+    ("diagnose", &["cluster", "images", "oci", "report", "tokens"]),
     ("schedule", &["report"]),
     ("status", &["report", "schedule"]),
     ("control", &["report", "schedule", "status"]),
     (
         "context",
-        &["diagnose", "images", "mirror", "oci", "registry", "report"],
+        &[
+            "cluster",
+            "credentials",
+            "diagnose",
+            "images",
+            "mirror",
+            "oci",
+            "registry",
+            "report",
+            "tokens",
+        ],
     ),
     (
         "app",
         &[
+            "cluster",
             "context",
             "control",
+            "credentials",
             "mirror",
             "oci",
             "registry",
@@ -33,14 +48,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "schedule",
             "status",
             "telemetry",
+            "tokens",
         ],
     ),
     (
         "cli",
         &[
             "app",
+            "cluster",
             "context",
             "control",
+            "credentials",
             "diagnose",
             "mirror",
             "oci",

@@ -3,5 +3,7 @@
 pub mod basic;
 pub mod clock;
 pub mod http;
+pub mod token;
 
 pub use clock::Clock;
+pub use token::{Expiry, Token, TokenError, TokenErrorKind, TokenProvider};

@@ -78,6 +78,7 @@ fn root(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Config {
         state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/syncd")),
         listen: listen_value,
         registries,
+        credentials: None,
         mirror: mirror.map(|read| read.mirror),
         registry: registry.map(|read| read.registry),
     }

@@ -167,6 +167,7 @@ fn merge(running: &Config, new: Config) -> (Config, Vec<String>) {
         state_dir,
         listen,
         registries,
+        credentials,
         mirror,
         registry,
     } = new;
@@ -183,6 +184,7 @@ fn merge(running: &Config, new: Config) -> (Config, Vec<String>) {
         state_dir: running.state_dir.clone(),
         listen: running.listen,
         registries,
+        credentials,
         mirror,
         registry,
     };

@@ -173,6 +173,7 @@ impl World {
             Destination::Embedded
         };
         let config = Config {
+            credentials: None,
             state_dir: self.state.path().to_owned(),
             listen: self.mirror.address,
             registries,
