@@ -20,6 +20,7 @@ use crate::{Entry, of_host, registry};
 /// A configuration with that mirror, which lists `listed` of the source.
 fn config(destination: Destination, source: SocketAddr, listed: &str) -> Config {
     Config {
+        credentials: None,
         state_dir: PathBuf::from("unused"),
         listen: "127.0.0.1:1".parse().unwrap(),
         registries: Vec::new(),
