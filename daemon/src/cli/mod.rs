@@ -3,6 +3,7 @@
 //! One file a verb. Data goes to standard output (with `-o json` exactly one document), everything
 //! else to standard error; how the process ends is decided in [`exit`] alone.
 
+mod cluster;
 mod config;
 mod diagnose;
 pub mod diagnose_text;

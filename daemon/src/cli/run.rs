@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use syncd_config::Config;
 
+use super::cluster::ClusterArgs;
 use super::exit::Exit;
 use super::output::Failure;
 use super::{HELP, Session, config, tables};
@@ -27,6 +28,8 @@ pub(super) struct Args {
     /// How long to wait for another process to let the store go, in seconds
     #[arg(long, hide = true, default_value_t = 60, value_name = "SECONDS")]
     lock_wait: u64,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure> {
