@@ -89,6 +89,10 @@ pub struct TargetReport {
     pub outcome: TargetOutcome,
     /// Why, in a few words.
     pub reason: String,
+    /// The closed class of a refusal (`foreign`, `wrong_type`, `too_large`, …) or of a failure (one of
+    /// the cluster's, as `forbidden`, or of the file's); absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// The command that resolves a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,

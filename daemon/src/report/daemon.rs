@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{MirrorReport, TaskStatus};
+use super::{CredentialReport, MirrorReport, TaskStatus};
 
 /// `GET /api/v1/report`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct DaemonReport {
     pub tasks: Vec<TaskStatus>,
     /// The last mirror pass that ended.
     pub mirror: Option<MirrorReport>,
+    /// The last credential pass that ended, with what was written since.
+    #[serde(default)]
+    pub credentials: Option<CredentialReport>,
 }
 
 /// `syncd get tasks -o json`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::report::{ConfigStatus, DaemonReport, MirrorReport, TasksReport};
+use crate::report::{ConfigStatus, CredentialReport, DaemonReport, MirrorReport, TasksReport};
 use crate::schedule::TaskHandle;
 
 /// One condition of readiness.
@@ -87,6 +87,8 @@ pub struct ViewSources {
     pub tasks: watch::Sender<Vec<TaskHandle>>,
     /// The last mirror pass that ended.
     pub mirror: watch::Sender<Option<Arc<MirrorReport>>>,
+    /// The last credential pass that ended, with what was written since.
+    pub credentials: watch::Sender<Option<Arc<CredentialReport>>>,
 }
 
 /// Reads the registry's counters.
@@ -107,6 +109,8 @@ pub struct View {
     pub tasks: watch::Receiver<Vec<TaskHandle>>,
     /// The last mirror pass.
     pub mirror: watch::Receiver<Option<Arc<MirrorReport>>>,
+    /// The last credential pass.
+    pub credentials: watch::Receiver<Option<Arc<CredentialReport>>>,
     /// What the embedded registry has served; `None` while it does not run.
     pub served: ServedSource,
 }
@@ -118,6 +122,7 @@ impl View {
         let (ready, ready_seen) = watch::channel(Ready::default());
         let (tasks, tasks_seen) = watch::channel(Vec::new());
         let (mirror, mirror_seen) = watch::channel(None);
+        let (credentials, credentials_seen) = watch::channel(None);
         let view = Self {
             version: env!("CARGO_PKG_VERSION"),
             started,
@@ -125,6 +130,7 @@ impl View {
             ready: ready_seen,
             tasks: tasks_seen,
             mirror: mirror_seen,
+            credentials: credentials_seen,
             served,
         };
         let sources = ViewSources {
@@ -132,6 +138,7 @@ impl View {
             ready,
             tasks,
             mirror,
+            credentials,
         };
         (view, sources)
     }
@@ -147,6 +154,7 @@ impl View {
             config,
             tasks,
             mirror: self.mirror.borrow().as_deref().cloned(),
+            credentials: self.credentials.borrow().as_deref().cloned(),
         }
     }
 
