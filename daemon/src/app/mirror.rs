@@ -148,5 +148,6 @@ fn judge(report: &MirrorReport) -> Finished {
             Some(error) => error.kind.clone(),
             None => "unknown".to_owned(),
         }),
+        again_at: None,
     }
 }

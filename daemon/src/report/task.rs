@@ -43,6 +43,8 @@ pub enum Activation {
     Cron,
     /// Its period.
     Period,
+    /// What the last run made is due to be made again (a token's refresh).
+    Due,
     /// Something it depends on changed (the configuration, another task's end).
     Change,
     /// A person asked.
@@ -59,6 +61,7 @@ impl Activation {
             Self::Start => "start",
             Self::Cron => "cron",
             Self::Period => "period",
+            Self::Due => "due",
             Self::Change => "change",
             Self::Hand => "hand",
             Self::Retry => "retry",

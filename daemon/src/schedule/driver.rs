@@ -237,6 +237,9 @@ impl Driver {
             let wait = back_off(self.failures, &mut self.rng);
             self.due.retry_after(now, wait);
         }
+        if let Some(at) = finished.again_at {
+            self.due.again_at(now, at);
+        }
         let last = LastRun {
             started,
             millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -293,6 +296,7 @@ fn rank(why: Activation) -> u8 {
         Activation::Change => 2,
         Activation::Cron => 3,
         Activation::Period => 4,
-        Activation::Retry => 5,
+        Activation::Due => 5,
+        Activation::Retry => 6,
     }
 }

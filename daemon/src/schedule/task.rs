@@ -1,6 +1,7 @@
 //! What can be scheduled.
 
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::report::{Activation, Outcome};
 
@@ -23,6 +24,9 @@ pub struct Finished {
     pub summary: String,
     /// The closed class of what went wrong.
     pub error_kind: Option<String>,
+    /// When what it made is due to be made again, whatever its timetable says. Counts until the next
+    /// run ends; one that is nearer than 10 seconds is put off until then.
+    pub again_at: Option<Timestamp>,
 }
 
 impl Finished {
@@ -33,6 +37,7 @@ impl Finished {
             outcome: Outcome::Done,
             summary: summary.into(),
             error_kind: None,
+            again_at: None,
         }
     }
 
@@ -43,6 +48,7 @@ impl Finished {
             outcome: Outcome::Failed,
             summary: summary.into(),
             error_kind: Some(kind.into()),
+            again_at: None,
         }
     }
 }

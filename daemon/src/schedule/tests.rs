@@ -220,6 +220,65 @@ async fn failure_comes_back_after_a_growing_wait_until_it_works() {
     assert_eq!(bench.handle.counts().done.load(Ordering::SeqCst), 1);
 }
 
+/// Done, and due again ten minutes after each of the first three runs ended.
+fn due_again(run: usize) -> Finished {
+    let at = start() + SignedDuration::from_mins(10 * i64::try_from(run).unwrap());
+    Finished {
+        again_at: (run < 4).then_some(at),
+        ..Finished::done("ok")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_says_when_the_next_one_is_due() {
+    let bench = Bench::start(at_start(), Duration::from_secs(5), due_again);
+    sleep(Duration::from_secs(60)).await;
+    let status = bench.handle.status();
+    assert_eq!(status.next, Some(start() + SignedDuration::from_mins(10)));
+    sleep(2 * HOUR).await;
+    let expected = [
+        ("10 10:20", Activation::Start),
+        ("10 10:30", Activation::Due),
+        ("10 10:40", Activation::Due),
+        ("10 10:50", Activation::Due),
+    ];
+    assert_eq!(bench.ran(), expected.map(|(when, why)| (when.to_owned(), why)));
+    assert_eq!(bench.handle.status().next, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_in_between_replaces_what_was_due() {
+    let bench = Bench::start(at_start(), Duration::from_secs(5), due_again);
+    sleep(Duration::from_secs(60)).await;
+    bench.handle.run_now(Activation::Hand).await.unwrap();
+    // The second run said 10:40.
+    assert_eq!(
+        bench.handle.status().next,
+        Some(start() + SignedDuration::from_mins(20))
+    );
+    sleep(Duration::from_secs(15 * 60)).await;
+    assert_eq!(bench.count(), 2, "{:?}", bench.ran());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_at_once_is_no_busy_loop() {
+    let bench = Bench::start(at_start(), Duration::from_millis(1), |_| Finished {
+        again_at: Some(start()),
+        ..Finished::done("ok")
+    });
+    sleep(Duration::from_secs(60)).await;
+    assert!((5..=7).contains(&bench.count()), "{:?}", bench.ran());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_follows_a_clock_that_is_set_back() {
+    let bench = Bench::start(at_start(), Duration::from_secs(5), due_again);
+    sleep(Duration::from_secs(60)).await;
+    bench.moved.fetch_sub(48 * 3600, Ordering::SeqCst);
+    sleep(Duration::from_secs(15 * 60)).await;
+    assert_eq!(bench.ran()[1], ("08 10:31".to_owned(), Activation::Due));
+}
+
 #[test]
 fn the_wait_is_random_under_a_ceiling_from_5_minutes_to_1_hour() {
     let minutes: Vec<_> = (0..8)

@@ -60,6 +60,8 @@ pub(super) struct Due {
     period: Option<Timestamp>,
     retry: Option<Timestamp>,
     retry_ceiling: Duration,
+    again: Option<Timestamp>,
+    again_ceiling: Duration,
     last_cron: Option<Timestamp>,
 }
 
@@ -78,6 +80,7 @@ impl Due {
             self.cron = None;
         }
         self.retry = None;
+        self.again = None;
         self.period = self.table.period.map(|period| later(now, period));
     }
 
@@ -85,6 +88,14 @@ impl Due {
     pub(super) fn retry_after(&mut self, now: Timestamp, wait: Duration) {
         self.retry = Some(later(now, wait));
         self.retry_ceiling = wait;
+    }
+
+    /// The last run said when the next one is due. One that is due at once would turn a mistake in
+    /// its reckoning into a busy loop.
+    pub(super) fn again_at(&mut self, now: Timestamp, at: Timestamp) {
+        let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        self.again_ceiling = wait.max(SHORTEST_WAIT);
+        self.again = Some(later(now, self.again_ceiling));
     }
 
     /// What is due now, if anything. First puts right what a moved clock has put wrong.
@@ -95,6 +106,8 @@ impl Due {
             Some(Activation::Cron)
         } else if reached(self.period) {
             Some(Activation::Period)
+        } else if reached(self.again) {
+            Some(Activation::Due)
         } else if reached(self.retry) {
             Some(Activation::Retry)
         } else {
@@ -104,7 +117,8 @@ impl Due {
 
     /// The earliest due time.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        [self.cron, self.period, self.retry].into_iter().flatten().min()
+        let all = [self.cron, self.period, self.again, self.retry];
+        all.into_iter().flatten().min()
     }
 
     /// A clock that was set back must not leave a task waiting for a day that is gone: a due time
@@ -121,6 +135,9 @@ impl Due {
         self.period = earlier(self.period, fresh);
         if self.retry.is_some() {
             self.retry = earlier(self.retry, Some(later(now, self.retry_ceiling)));
+        }
+        if self.again.is_some() {
+            self.again = earlier(self.again, Some(later(now, self.again_ceiling)));
         }
     }
 }
