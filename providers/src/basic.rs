@@ -5,10 +5,16 @@ use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
+use jiff::Timestamp;
 use syncd_config::Secret;
+use syncd_config::text::{clean, clean_to};
 use thiserror::Error;
+
+use crate::token::{Expiry, Token, TokenError, TokenErrorKind, TokenProvider};
 
 /// A longer password file is a mistake.
 const LONGEST: u64 = 64 * 1024;
@@ -44,6 +50,10 @@ pub enum BasicError {
 /// A user whose password is in a file.
 pub struct Basic {
     username: String,
+    file: Arc<PasswordFile>,
+}
+
+struct PasswordFile {
     path: PathBuf,
     read: Mutex<Option<(Stamp, Secret)>>,
 }
@@ -75,8 +85,10 @@ impl Basic {
     pub fn new(username: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self {
             username: username.into(),
-            path: path.into(),
-            read: Mutex::new(None),
+            file: Arc::new(PasswordFile {
+                path: path.into(),
+                read: Mutex::new(None),
+            }),
         }
     }
 
@@ -89,30 +101,111 @@ impl Basic {
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 
     /// The password as it stands in the file now, without a final line break.
     ///
     /// # Errors
-    /// The file is missing, empty, too long or no text of one line.
+    /// The file is missing, empty, too long, no regular file or no text of one line.
     pub fn password(&self) -> Result<Secret, BasicError> {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let stamp = Stamp::of(&std::fs::metadata(&self.path).map_err(|source| self.failed(source))?);
-        if let Some((known, password)) = &*read
-            && *known == stamp
-        {
-            return Ok(password.clone());
-        }
-        *read = None;
-        let (stamp, password) = self.read_file()?;
-        *read = Some((stamp, password.clone()));
-        Ok(password)
+        self.file.password()
     }
 
     /// Forgets what was read, so that the file is read at the next call.
     pub fn forget(&self) {
-        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.file.known() = None;
+    }
+
+    fn error(&self, error: BasicError) -> TokenError {
+        let detail = error.to_string();
+        TokenError {
+            kind: TokenErrorKind::Misconfigured,
+            identity: self.identity(),
+            detail: clean(&detail),
+            source: match error {
+                BasicError::Read { source, .. } => Some(Box::new(source)),
+                BasicError::Empty { .. } | BasicError::Unusable { .. } => None,
+            },
+        }
+    }
+}
+
+/// Asks nobody: a token is the password as it is in the file, good until it is changed.
+impl TokenProvider for Basic {
+    fn identity(&self) -> String {
+        let path = self.path().display().to_string();
+        format!(
+            "basic: {}, password in {}",
+            clean(&self.username),
+            clean_to(&path, 4096)
+        )
+    }
+
+    fn mint(&self, now: Timestamp) -> BoxFuture<'_, Result<Token, TokenError>> {
+        let file = Arc::clone(&self.file);
+        Box::pin(async move {
+            // On a thread of its own: a file of a dead network mount must hold up nobody else.
+            let read = tokio::task::spawn_blocking(move || file.password()).await;
+            let secret = read
+                .unwrap_or_else(|_| Err(self.file.unusable("reading it was given up")))
+                .map_err(|error| self.error(error))?;
+            Ok(Token {
+                username: self.username.clone(),
+                secret,
+                expires: Expiry::Unknown,
+                minted_at: now,
+            })
+        })
+    }
+
+    fn is_current(&self, token: &Token) -> bool {
+        token.username == self.username && self.password().is_ok_and(|password| password == token.secret)
+    }
+
+    fn rejected(&self, _: &Token) {
+        self.forget();
+    }
+
+    /// Nobody knows how long a password is good: it is published whatever its age.
+    fn useful_minimum(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+}
+
+impl PasswordFile {
+    fn known(&self) -> MutexGuard<'_, Option<(Stamp, Secret)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn password(&self) -> Result<Secret, BasicError> {
+        let metadata = std::fs::metadata(&self.path).map_err(|source| self.failed(source))?;
+        let stamp = Stamp::of(&metadata);
+        let known = self.known().clone();
+        if let Some((known, password)) = known
+            && known == stamp
+        {
+            return Ok(password);
+        }
+        self.known().take();
+        // Opening a pipe waits for whoever writes to it.
+        if !metadata.is_file() {
+            return Err(self.unusable("it is no regular file"));
+        }
+        let (stamp, password) = self.read_file()?;
+        *self.known() = Some((stamp, password.clone()));
+        Ok(password)
+    }
+
+    fn unusable(&self, what: &'static str) -> BasicError {
+        BasicError::Unusable {
+            path: self.path.clone(),
+            what,
+        }
     }
 
     fn failed(&self, source: io::Error) -> BasicError {
@@ -124,10 +217,6 @@ impl Basic {
 
     fn read_file(&self) -> Result<(Stamp, Secret), BasicError> {
         use io::Read as _;
-        let unusable = |what| BasicError::Unusable {
-            path: self.path.clone(),
-            what,
-        };
         let file = std::fs::File::open(&self.path).map_err(|source| self.failed(source))?;
         let stamp = Stamp::of(&file.metadata().map_err(|source| self.failed(source))?);
         let mut bytes = zeroize::Zeroizing::new(Vec::new());
@@ -135,9 +224,9 @@ impl Basic {
             .read_to_end(&mut bytes)
             .map_err(|source| self.failed(source))?;
         if bytes.len() as u64 > LONGEST {
-            return Err(unusable("it is longer than 64 KiB"));
+            return Err(self.unusable("it is longer than 64 KiB"));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is not UTF-8 text"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| self.unusable("it is not UTF-8 text"))?;
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() {
@@ -146,7 +235,7 @@ impl Basic {
             });
         }
         if line.contains(char::is_control) {
-            return Err(unusable("it has several lines or control characters"));
+            return Err(self.unusable("it has several lines or control characters"));
         }
         Ok((stamp, Secret::new(line)))
     }

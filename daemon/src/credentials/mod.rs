@@ -3,8 +3,10 @@
 //! One pass is gather (`gather`) -> plan (`plan`, pure) -> apply (`apply`) -> report.
 
 mod due;
+pub mod prove;
 
 pub use due::next_due;
+pub use prove::{Proof, prove};
 
 /// How a pass is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -57,3 +57,25 @@ impl CredentialSource for Anonymous {
 
     fn rejected(&self, _: &RegistryHost, _: &Credential) {}
 }
+
+/// One host's credential, and none for any other: what somebody else than the configuration said
+/// (a pod's secret, a token that is being proven).
+pub(crate) struct Only {
+    host: RegistryHost,
+    credential: Option<Credential>,
+}
+
+impl Only {
+    pub(crate) fn new(host: RegistryHost, credential: Option<Credential>) -> Self {
+        Self { host, credential }
+    }
+}
+
+impl CredentialSource for Only {
+    fn get<'a>(&'a self, host: &'a RegistryHost) -> BoxFuture<'a, Result<Option<Credential>, RegistryError>> {
+        let own = self.credential.clone().filter(|_| *host == self.host);
+        Box::pin(std::future::ready(Ok(own)))
+    }
+
+    fn rejected(&self, _: &RegistryHost, _: &Credential) {}
+}

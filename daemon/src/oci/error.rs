@@ -19,6 +19,8 @@ pub struct RegistryError {
     pub status: Option<u16>,
     /// The registry's own codes and messages, cleaned and cut, joined: `MANIFEST_UNKNOWN: …`.
     pub detail: String,
+    /// What the refused request had to show.
+    pub shown: Shown,
     /// How long the registry asked us to wait, when it did.
     pub retry_after: Option<std::time::Duration>,
     /// The cause below, free of secrets.
@@ -32,6 +34,20 @@ fn detail_text(detail: &str) -> String {
     } else {
         format!(": {detail}")
     }
+}
+
+/// What a request said about who it is from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing, or a token that everyone gets.
+    #[default]
+    Nothing,
+    /// The credential, to the registry itself.
+    Credential,
+    /// The credential, to the token endpoint.
+    CredentialForToken,
+    /// A token that was had for the credential.
+    Token,
 }
 
 /// The closed set of classes.
@@ -170,6 +186,7 @@ impl RegistryError {
             operation: operation.into(),
             status: None,
             detail: String::new(),
+            shown: Shown::Nothing,
             retry_after: None,
             source: None,
         }
@@ -199,6 +216,7 @@ impl RegistryError {
             operation: self.operation.clone(),
             status: self.status,
             detail: self.detail.clone(),
+            shown: self.shown,
             retry_after: self.retry_after,
             source: None,
         }

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::auth::{Credential, CredentialSource};
 use super::challenge;
-use super::error::{ErrorKind, RegistryError};
+use super::error::{ErrorKind, RegistryError, Shown};
 use super::http::{Patience, Scope};
 use super::limit::Gate;
 use super::login::{Login, Logins, TokenAnswer};
@@ -96,6 +96,8 @@ pub(crate) struct Hop {
     pub(crate) url: Url,
     /// At the registry's own origin, which was never left.
     pub(crate) at_home: bool,
+    /// What was shown at the registry's own origin.
+    pub(crate) shown: Shown,
 }
 
 impl Registry {
@@ -221,6 +223,7 @@ impl Registry {
                     response,
                     url,
                     at_home,
+                    shown: login.shows(),
                 });
             };
             let refuse = |detail: &str| {
@@ -328,6 +331,7 @@ impl Registry {
             now: self.now(),
         }
         .error(&place, parts.operation);
+        error.shown = if at_home { login.shows() } else { Shown::Nothing };
         if status == StatusCode::UNAUTHORIZED
             && let Some(words) = refusal::clock_skew(&headers, self.now())
         {

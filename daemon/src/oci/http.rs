@@ -18,7 +18,7 @@ use syncd_config::config::{Limits, RegistryEntry};
 use syncd_providers::Clock;
 use syncd_providers::http::{Reach, Timeouts};
 
-use super::auth::{Anonymous, CredentialSource};
+use super::auth::{Anonymous, Credential, CredentialSource, Only};
 use super::credentials::entry_for;
 use super::error::{ErrorKind, RegistryError};
 use super::exchange::{Parts, Payload, Registry, Shared};
@@ -41,17 +41,16 @@ pub struct RegistryClient {
 }
 
 pub(super) struct Inner {
-    pub(super) entries: Vec<RegistryEntry>,
+    entries: Vec<RegistryEntry>,
     wires: Arc<Wires>,
     credentials: Arc<dyn CredentialSource>,
     clock: Clock,
-    hosts: Mutex<HashMap<RegistryHost, Host>>,
-}
-
-/// One host, as the configured identity and as nobody.
-struct Host {
-    shared: Arc<Shared>,
-    known: [Option<Arc<Registry>>; 2],
+    /// The entry that speaks for one host whatever [`entry_for`] says (of several for that host).
+    chosen: Option<(RegistryHost, Option<usize>)>,
+    /// What is one for all credentials: connections in use, pauses, counters.
+    shared: Arc<Mutex<HashMap<RegistryHost, Arc<Shared>>>>,
+    /// Each host, as the configured identity and as nobody.
+    known: Mutex<HashMap<(RegistryHost, bool), Arc<Registry>>>,
 }
 
 impl RegistryClient {
@@ -84,7 +83,9 @@ impl RegistryClient {
                 entries: entries.to_vec(),
                 credentials,
                 clock,
-                hosts: Mutex::default(),
+                chosen: None,
+                shared: Arc::default(),
+                known: Mutex::default(),
             }),
             retry: Retry::default(),
             anonymous: false,
@@ -98,6 +99,52 @@ impl RegistryClient {
             anonymous: true,
             ..self.clone()
         }
+    }
+
+    /// A client by the same rules, limits and connections in which `host` has exactly this
+    /// credential (or none) and every other host has none; it shares no tokens with this one.
+    /// `entry` says how the host is reached when several entries stand for it; without it the one
+    /// that speaks for the host does, else the first.
+    ///
+    /// # Errors
+    /// `entry` is not one of this client's for `host`.
+    pub fn with_only(
+        &self,
+        entry: Option<&RegistryEntry>,
+        host: &RegistryHost,
+        credential: Option<Credential>,
+    ) -> Result<Self, RegistryError> {
+        let entries = &self.inner.entries;
+        let at = match entry {
+            Some(wanted) => {
+                let same = |entry: &RegistryEntry| entry.name == wanted.name && entry.host == *host;
+                let Some(at) = entries.iter().position(same) else {
+                    let error =
+                        RegistryError::new(ErrorKind::CredentialUnavailable, host.as_str(), "reach it");
+                    return Err(
+                        error.detail(&format!("no registries entry {} is for this host", wanted.name))
+                    );
+                };
+                Some(at)
+            }
+            None => match entry_for(entries, host) {
+                Ok(found) => found.map(|(at, _)| at),
+                Err(_) => entries.iter().position(|entry| entry.host == *host),
+            },
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                entries: entries.clone(),
+                wires: self.inner.wires.clone(),
+                credentials: Arc::new(Only::new(host.clone(), credential)),
+                clock: self.inner.clock.clone(),
+                chosen: Some((host.clone(), at)),
+                shared: self.inner.shared.clone(),
+                known: Mutex::default(),
+            }),
+            retry: self.retry,
+            anonymous: false,
+        })
     }
 
     /// This client trying everything once: to look at a registry, not to get something done.
@@ -131,17 +178,15 @@ impl RegistryClient {
     /// HTTP requests made on behalf of that registry so far, token requests and redirects included.
     #[must_use]
     pub fn requests(&self, host: &RegistryHost) -> u64 {
-        let hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts
-            .get(host)
-            .map_or(0, |host| host.shared.requests.load(Ordering::Relaxed))
+        self.inner
+            .seen(host)
+            .map_or(0, |shared| shared.requests.load(Ordering::Relaxed))
     }
 
     /// What the registry said last about how many pulls are left (Docker Hub's headers).
     #[must_use]
     pub fn rate_limit(&self, host: &RegistryHost) -> Option<RateLimit> {
-        let hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.get(host)?.shared.rate_limit()
+        self.inner.seen(host)?.rate_limit()
     }
 
     /// Sends the request and returns an answer of status 2xx. Retries what may be sent twice,
@@ -185,30 +230,49 @@ impl RegistryClient {
 
     pub(super) fn registry(&self, host: &RegistryHost) -> Result<Arc<Registry>, RegistryError> {
         let inner = &self.inner;
-        let entry = entry_for(&inner.entries, host)?;
+        let entry = inner.entry(host)?;
         let limits = entry.map_or_else(Limits::default, |(_, entry)| entry.limits);
-        let mut hosts = inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_host = hosts.entry(host.clone()).or_insert_with(|| {
-            let (reads, writes) = Gate::pair(limits.connections);
-            let shared = Shared {
-                requests: AtomicU64::new(0),
-                rate_limit: Mutex::new(None),
-                reads,
-                writes,
-            };
-            Host {
-                shared: Arc::new(shared),
-                known: [None, None],
-            }
-        });
-        let shared = of_host.shared.clone();
-        let known = &mut of_host.known[usize::from(self.anonymous)];
+        let shared = inner.shared(host, limits);
+        let mut known = inner.known.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || Arc::new(inner.registry(host, entry, shared, self.anonymous));
-        Ok(known.get_or_insert_with(make).clone())
+        Ok(known
+            .entry((host.clone(), self.anonymous))
+            .or_insert_with(make)
+            .clone())
     }
 }
 
 impl Inner {
+    /// The entry that speaks for a host, and its place in the list.
+    pub(super) fn entry(
+        &self,
+        host: &RegistryHost,
+    ) -> Result<Option<(usize, &RegistryEntry)>, RegistryError> {
+        match &self.chosen {
+            Some((chosen, at)) if chosen == host => Ok(at.and_then(|at| Some((at, self.entries.get(at)?)))),
+            _ => entry_for(&self.entries, host),
+        }
+    }
+
+    fn seen(&self, host: &RegistryHost) -> Option<Arc<Shared>> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get(host).cloned()
+    }
+
+    fn shared(&self, host: &RegistryHost, limits: Limits) -> Arc<Shared> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let (reads, writes) = Gate::pair(limits.connections);
+            Arc::new(Shared {
+                requests: AtomicU64::new(0),
+                rate_limit: Mutex::new(None),
+                reads,
+                writes,
+            })
+        };
+        shared.entry(host.clone()).or_insert_with(make).clone()
+    }
+
     fn registry(
         &self,
         host: &RegistryHost,

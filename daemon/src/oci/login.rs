@@ -15,7 +15,7 @@ use url::Url;
 
 use super::auth::Credential;
 use super::challenge::Challenge;
-use super::error::{ErrorKind, RegistryError};
+use super::error::{ErrorKind, RegistryError, Shown};
 use super::exchange::Registry;
 use super::http::Scope;
 use super::refusal::{Answer, Subject};
@@ -51,10 +51,14 @@ impl Login {
     }
 
     pub(crate) fn with_credential(&self) -> bool {
+        self.shows() != Shown::Nothing
+    }
+
+    pub(crate) fn shows(&self) -> Shown {
         match self {
-            Self::None => false,
-            Self::Basic(_) => true,
-            Self::Token { credential, .. } => *credential,
+            Self::Basic(_) => Shown::Credential,
+            Self::Token { credential: true, .. } => Shown::Token,
+            Self::None | Self::Token { .. } => Shown::Nothing,
         }
     }
 }
@@ -375,6 +379,9 @@ fn refused(registry: &Registry, answer: &TokenAnswer, place: &str, credential: b
         now: registry.now(),
     }
     .error(place, "get a token");
+    if credential {
+        error.shown = Shown::CredentialForToken;
+    }
     // RFC 6749, 5.2: a refresh token that is no good is a 400.
     let grant = answer.status == StatusCode::BAD_REQUEST && error.detail.contains("invalid_grant");
     error.kind = match answer.status {

@@ -9,7 +9,6 @@ use http::{HeaderMap, Method, StatusCode};
 use syncd_config::RegistryHost;
 
 use super::challenge::{self, Challenge};
-use super::credentials::entry_for;
 use super::error::RegistryError;
 use super::exchange::{Parts, Payload};
 use super::http::{Patience, RegistryClient, Scope};
@@ -60,7 +59,7 @@ impl RegistryClient {
     /// # Errors
     /// Several entries stand for the host, or its proxy or CAs cannot be used.
     pub fn way(&self, host: &RegistryHost) -> Result<Way, RegistryError> {
-        let entry = entry_for(&self.inner.entries, host)?.map(|(_, entry)| entry);
+        let entry = self.inner.entry(host)?.map(|(_, entry)| entry);
         let registry = self.registry(host)?;
         let client = registry.wires.of_registry(registry.entry);
         let of_http = |error| of_http(error, host.as_str(), OPERATION);

@@ -31,5 +31,5 @@ pub mod walk;
 mod wire;
 
 pub use auth::{Credential, CredentialSource};
-pub use error::{ErrorKind, RegistryError};
+pub use error::{ErrorKind, RegistryError, Shown};
 pub use http::{RegistryClient, RegistryRequest, RegistryResponse, RequestBody, RequestTarget, Scope};

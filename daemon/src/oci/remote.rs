@@ -148,6 +148,19 @@ impl Remote {
         self.client.send(&self.host, request).await
     }
 
+    /// What the registry answers to HEAD for a manifest, as it is: whether a pull is allowed there.
+    ///
+    /// # Errors
+    /// Any other answer than 2xx, by kind.
+    pub async fn try_head(
+        &self,
+        repository: &Repository,
+        target: &Target,
+    ) -> Result<RegistryResponse, RegistryError> {
+        self.manifest_request("look up the manifest", Method::HEAD, repository, target)
+            .await
+    }
+
     /// What HEAD says, when it says a digest.
     fn told(
         &self,

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use syncd_providers::http::{HttpError, HttpResponse};
 use url::Url;
 
-use super::error::{ErrorKind, RegistryError};
+use super::error::{ErrorKind, RegistryError, Shown};
 use super::exchange::{Hop, Parts, Registry};
 use super::limit::Permit;
 use super::origin::Refusal;
@@ -23,6 +23,8 @@ pub struct RegistryResponse {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
+    /// What the request had to show to the registry itself.
+    pub shown: Shown,
     response: HttpResponse,
     place: String,
     operation: &'static str,
@@ -41,6 +43,7 @@ impl RegistryResponse {
         Self {
             status: hop.response.status,
             headers: hop.response.headers.clone(),
+            shown: hop.shown,
             place: registry.place_of(&hop.url),
             response: hop.response,
             operation: parts.operation,

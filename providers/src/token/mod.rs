@@ -56,14 +56,16 @@ pub trait TokenProvider: Send + Sync {
     /// Who this is, for reports and audit lines: `basic: bot, password in /etc/syncd/hub`. No secret.
     fn identity(&self) -> String;
 
-    /// A token that is good now. Asks its issuer each time: who calls keeps what it got.
+    /// A token that is good now. Asks its issuer each time: who calls keeps what it got, and who
+    /// calls sets the deadline (dropping the future gives up).
     ///
     /// # Errors
     /// [`TokenError`] with the provider's own words and never a value.
     fn mint(&self, now: Timestamp) -> BoxFuture<'_, Result<Token, TokenError>>;
 
     /// Whether `token` is still what this identity would hand out, as far as that can be told
-    /// without asking its issuer (a password file that has changed says no).
+    /// without asking its issuer (a password file that has changed, or cannot be read, says no).
+    /// Asked at every use: a look at a local file at most.
     fn is_current(&self, token: &Token) -> bool;
 
     /// The registry refused `token`: nothing kept may be handed out at the next [`Self::mint`].
@@ -71,6 +73,12 @@ pub trait TokenProvider: Send + Sync {
 
     /// With less life left than this a token is of no use to a node.
     fn useful_minimum(&self) -> Duration;
+
+    /// Whether minting only reads what lies on this machine: nobody is spared by waiting, so it is
+    /// done again whenever it is asked for.
+    fn is_local(&self) -> bool {
+        false
+    }
 }
 
 /// Why there is no token.
