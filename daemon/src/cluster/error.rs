@@ -21,6 +21,42 @@ pub struct ClusterError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl ClusterError {
+    /// An error without a cause of its own. `detail` must be safe to show.
+    #[must_use]
+    pub fn new(
+        kind: ClusterErrorKind,
+        verb: Verb,
+        what: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            verb,
+            what: what.into(),
+            detail: detail.into(),
+            source: None,
+        }
+    }
+
+    /// What to do, where that is the same whatever was tried.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self.kind {
+            ClusterErrorKind::NotConfigured => {
+                Some("name a kubeconfig (--kubeconfig, KUBECONFIG), or run in a pod with a service account")
+            }
+            ClusterErrorKind::Unauthenticated => {
+                Some("renew the credential of the kubeconfig, or check the service account's token")
+            }
+            ClusterErrorKind::Forbidden => {
+                Some("give syncd's account this right; `kubectl auth can-i` shows what it has")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The classes of [`ClusterError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClusterErrorKind {
