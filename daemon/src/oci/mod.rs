@@ -5,6 +5,7 @@ mod challenge;
 #[doc(hidden)]
 pub mod conformance;
 pub mod credentials;
+pub mod docker_config;
 mod download;
 pub mod error;
 mod exchange;
