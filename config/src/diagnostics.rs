@@ -75,6 +75,17 @@ impl Diagnostics {
         self.found.iter().any(|f| f.severity == Severity::Error)
     }
 
+    /// Whether something is wrong at a key or below it.
+    pub(crate) fn has_errors_at(&self, key: &str) -> bool {
+        let below = |path: &str| {
+            path.strip_prefix(key)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.found
+            .iter()
+            .any(|f| f.severity == Severity::Error && below(&f.path))
+    }
+
     /// Allows the text at `span` in excerpts.
     pub(crate) fn show(&mut self, span: Span) {
         self.shown.push(span);

@@ -35,6 +35,14 @@ fn section(section: &Section) -> Map<String, Value> {
     if !required.is_empty() {
         object.insert("required".to_owned(), json!(required));
     }
+    if !section.one_of.is_empty() {
+        let one_of: Vec<Value> = section
+            .one_of
+            .iter()
+            .map(|name| json!({"required": [name]}))
+            .collect();
+        object.insert("oneOf".to_owned(), json!(one_of));
+    }
     object.insert("additionalProperties".to_owned(), json!(false));
     object
 }
@@ -66,6 +74,12 @@ fn kind(kind_of: Kind) -> Map<String, Value> {
     let value = match kind_of {
         Kind::Section(inner) => return section(inner),
         Kind::List(item) => json!({"type": "array", "items": Value::Object(kind(*item))}),
+        Kind::Map(name, value) => json!({
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "string"},
+            "examples": [{name.example(): value.example()}],
+        }),
         Kind::Either(text, inner) => {
             json!({"anyOf": [Value::Object(kind(Kind::Text(text))), Value::Object(section(inner))]})
         }
@@ -127,6 +141,7 @@ fn value_text(kind: Kind) -> String {
     match kind {
         Kind::Section(section) => format!("mapping, see `{}`", section.title),
         Kind::List(item) => format!("list of: {}", value_text(*item)),
+        Kind::Map(name, value) => format!("mapping, such as `{{{}: {}}}`", name.example(), value.example()),
         Kind::Either(text, section) => format!("{}; or a mapping, see `{}`", described(text), section.title),
         Kind::Text(text) => described(text),
         Kind::Choice(words) => words
@@ -182,8 +197,9 @@ mod tests {
                 .iter()
                 .map(|(k, v)| (k.clone(), full(v)))
                 .collect(),
-            "array" => match schema["items"].get("anyOf") {
-                Some(Value::Array(kinds)) => kinds.iter().map(full).collect(),
+            "array" => match (schema["items"].get("anyOf"), schema["items"].get("oneOf")) {
+                (Some(Value::Array(kinds)), _) => kinds.iter().map(full).collect(),
+                (_, Some(Value::Array(kinds))) => one_each(&full(&schema["items"]), kinds),
                 _ => json!([full(&schema["items"])]),
             },
             "boolean" => json!(false),
@@ -191,11 +207,25 @@ mod tests {
         }
     }
 
+    /// A mapping once for each of the keys that exclude one another.
+    fn one_each(value: &Value, kinds: &[Value]) -> Value {
+        let name = |kind: &Value| kind["required"][0].as_str().unwrap().to_owned();
+        let only = |kept: &Value| {
+            let mut value = value.clone();
+            let object = value.as_object_mut().unwrap();
+            object.retain(|key, _| *key == name(kept) || !kinds.iter().any(|kind| *key == name(kind)));
+            value
+        };
+        kinds.iter().map(only).collect()
+    }
+
     type Visit<'v> = &'v mut dyn FnMut(&Value, &Map<String, Value>, &str);
 
-    /// Calls `visit` with the schema and the value of every mapping within a value, and its path.
+    /// Calls `visit` with the schema and the value of every mapping with known keys within a value,
+    /// and its path.
     fn mappings(schema: &Value, value: &Value, path: &str, visit: Visit<'_>) {
         match value {
+            Value::Object(_) if schema["additionalProperties"].is_object() => {}
             Value::Object(object) => {
                 let kinds = schema.get("anyOf").and_then(Value::as_array);
                 let schema = kinds
@@ -242,7 +272,7 @@ mod tests {
     fn the_walker_agrees_with_the_schema_about_every_key() {
         let schema = schema();
         let document = full(&schema);
-        let mut checked = 0;
+        let mut checked = BTreeSet::new();
         mappings(&schema, &document, "", &mut |schema, object, path| {
             let required: Vec<&str> = match schema.get("required") {
                 Some(names) => names
@@ -281,7 +311,7 @@ mod tests {
                         walk(&changed(&document, path, |o| drop(o.insert(name.clone(), value))));
                     assert_eq!(problems, Vec::<String>::new(), "{path} {name}");
                 }
-                checked += 1;
+                checked.insert((path.replace(|c: char| c.is_ascii_digit(), ""), name.clone()));
             }
             let extra = changed(&document, path, |o| drop(o.insert("zzz".to_owned(), json!(1))));
             assert!(
@@ -290,11 +320,23 @@ mod tests {
             );
             assert_eq!(schema["additionalProperties"], json!(false), "{path}");
         });
-        assert_eq!(checked, SECTIONS.iter().map(|s| s.keys.len()).sum::<usize>());
+        assert_eq!(
+            checked.len(),
+            SECTIONS.iter().map(|s| s.keys.len()).sum::<usize>()
+        );
     }
 
     /// Optional by the schema, and needed by another key in the full document.
-    const NEEDED_BY_ANOTHER: [&str; 3] = ["as", "htpasswdFile", "registry"];
+    const NEEDED_BY_ANOTHER: [&str; 8] = [
+        "as",
+        "basic",
+        "file",
+        "htpasswdFile",
+        "kubernetes",
+        "name",
+        "registries",
+        "registry",
+    ];
 
     /// Values that the schema refuses.
     fn wrong(schema: &Value) -> Vec<Value> {

@@ -4,9 +4,12 @@ use std::fmt::{self, Write};
 use std::path::Path;
 
 use crate::config::{
-    AnonymousPull, Config, Destination, EmbeddedRegistry, Identity, ImageRule, Mirror, MirrorName, Proxy,
-    RegistryAuth, RegistryEntry, Source,
+    AnonymousPull, Config, CredentialTarget, Credentials, Destination, EmbeddedRegistry, Identity, ImageRule,
+    KubernetesTarget, Mirror, MirrorName, NamespaceSelector, Proxy, RegistryAuth, RegistryEntry, Schedule,
+    Source, TargetPlace,
 };
+use crate::duration;
+use crate::glob::Glob;
 use crate::keys::API_VERSION;
 
 /// The configuration as YAML. It names files with secrets and holds none; relative paths in it
@@ -60,7 +63,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         state_dir,
         listen,
         registries,
-        credentials: _,
+        credentials,
         mirror,
         registry,
     } = config;
@@ -72,6 +75,9 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     } else {
         writeln!(out, "registries:")?;
         registries.iter().try_for_each(|entry| write_entry(out, entry))?;
+    }
+    if let Some(credentials) = credentials {
+        write_credentials(out, credentials)?;
     }
     if let Some(mirror) = mirror {
         write_mirror(out, mirror)?;
@@ -137,6 +143,65 @@ fn write_entry(out: &mut String, entry: &RegistryEntry) -> fmt::Result {
     writeln!(out, "    limits:\n      connections: {}", limits.connections)
 }
 
+fn write_schedule(out: &mut String, schedule: &Schedule) -> fmt::Result {
+    let Schedule { cron, time_zone } = schedule;
+    writeln!(out, "  schedule: {}", quoted(cron.as_str()))?;
+    let zone = time_zone.iana_name().unwrap_or("UTC");
+    writeln!(out, "  timeZone: {}", quoted(zone))
+}
+
+fn write_credentials(out: &mut String, credentials: &Credentials) -> fmt::Result {
+    let Credentials {
+        max_age,
+        schedule,
+        targets,
+    } = credentials;
+    writeln!(out, "credentials:")?;
+    if let Some(max_age) = max_age {
+        writeln!(out, "  maxAge: {}", duration::format(*max_age))?;
+    }
+    if let Some(schedule) = schedule {
+        write_schedule(out, schedule)?;
+    }
+    if targets.is_empty() {
+        return writeln!(out, "  targets: []");
+    }
+    writeln!(out, "  targets:")?;
+    targets.iter().try_for_each(|target| write_target(out, target))
+}
+
+fn write_target(out: &mut String, target: &CredentialTarget) -> fmt::Result {
+    let CredentialTarget { place, registries } = target;
+    match place {
+        TargetPlace::File { path: file } => writeln!(out, "    - file:\n        path: {}", path(file))?,
+        TargetPlace::Kubernetes(KubernetesTarget { secret, namespaces }) => {
+            writeln!(out, "    - kubernetes:\n        secret: {}", quoted(secret))?;
+            writeln!(out, "        namespaces:")?;
+            write_namespaces(out, namespaces)?;
+        }
+    }
+    write_list(out, "      ", "registries", registries)
+}
+
+fn write_namespaces(out: &mut String, namespaces: &NamespaceSelector) -> fmt::Result {
+    let NamespaceSelector {
+        names,
+        match_labels,
+        exclude,
+    } = namespaces;
+    let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if !names.is_empty() {
+        write_list(out, "          ", "names", &texts(names))?;
+    }
+    if !match_labels.is_empty() {
+        writeln!(out, "          matchLabels:")?;
+        for (key, value) in match_labels {
+            writeln!(out, "            {}: {}", quoted(key), quoted(value))?;
+        }
+    }
+    write_list(out, "          ", "exclude", &texts(exclude))
+}
+
 fn write_mirror(out: &mut String, mirror: &Mirror) -> fmt::Result {
     let Mirror {
         schedule,
@@ -145,9 +210,7 @@ fn write_mirror(out: &mut String, mirror: &Mirror) -> fmt::Result {
     } = mirror;
     writeln!(out, "mirror:")?;
     if let Some(schedule) = schedule {
-        let zone = schedule.time_zone.iana_name().unwrap_or("UTC");
-        writeln!(out, "  schedule: {}", quoted(schedule.cron.as_str()))?;
-        writeln!(out, "  timeZone: {}", quoted(zone))?;
+        write_schedule(out, schedule)?;
     }
     let destination = match destination {
         Destination::Embedded => "embedded".to_owned(),

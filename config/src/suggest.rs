@@ -25,15 +25,15 @@ fn fold(word: &str) -> String {
         .collect()
 }
 
-/// The key of `section` that an unknown one was meant as: nearly the same, or a part of it.
+/// The key of `section` that an unknown one was meant as: nearly the same, a part of it, or more
+/// than it.
 pub(crate) fn meant(name: &str, section: &Section) -> Option<&'static Key> {
     let near = nearest(name, section.keys.iter().map(|key| key.name));
+    let lower = name.to_ascii_lowercase();
     let part = |key: &&Key| {
-        name.len() >= 4
-            && key
-                .name
-                .to_ascii_lowercase()
-                .starts_with(&name.to_ascii_lowercase())
+        let known = key.name.to_ascii_lowercase();
+        (name.len() >= 4 && (known.starts_with(&lower) || known.ends_with(&lower)))
+            || (known.len() >= 4 && lower.starts_with(&known))
     };
     near.and_then(|near| section.key(near))
         .or_else(|| section.keys.iter().find(part))
@@ -65,7 +65,7 @@ pub(crate) fn words(section: &Section) -> String {
 /// What a kind of value is, for messages.
 pub(crate) const fn kind(kind: Kind) -> &'static str {
     match kind {
-        Kind::Section(_) => "a mapping",
+        Kind::Section(_) | Kind::Map(..) => "a mapping",
         Kind::List(_) => "a list",
         Kind::Either(..) => "a text or a mapping",
         Kind::Text(_) | Kind::Choice(_) => "a text",
@@ -99,7 +99,10 @@ mod tests {
     #[test]
     fn names_the_right_level() {
         let hint = belongs("schedule", &ROOT);
-        assert_eq!(hint.as_deref(), Some("`schedule` belongs under mirror"));
+        assert_eq!(
+            hint.as_deref(),
+            Some("`schedule` belongs under credentials, or under mirror")
+        );
         assert_eq!(belongs("frobnicate", &ROOT), None);
         assert_eq!(meant("registri", &ROOT).map(|key| key.name), Some("registry"));
         assert_eq!(meant("state", &ROOT).map(|key| key.name), Some("stateDir"));

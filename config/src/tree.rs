@@ -306,7 +306,7 @@ fn malformed(error: &ScanError, diagnostics: &mut Diagnostics) {
 fn syntax_words(info: &str) -> (&str, Option<&'static str>) {
     let rest = info.rsplit_once(", ").map_or(info, |(_, rest)| rest);
     match info {
-        _ if info.starts_with("unexpected character") => (
+        _ if info.starts_with("unexpected character") || info.contains("alphabetic or numeric") => (
             "a text cannot begin with this character",
             Some("put the text in quotes"),
         ),

@@ -10,6 +10,9 @@ use crate::tree::{Entry, Node, Span, Value};
 
 use super::hints;
 
+/// A way that is longer is not repeated in a message.
+const LONG: usize = 48;
+
 /// What the walker carries along.
 pub(crate) struct Walk<'a> {
     pub(crate) diagnostics: Diagnostics,
@@ -109,7 +112,53 @@ impl<'a> Walk<'a> {
                     .hint(hints::required(key));
             }
         }
+        self.one_of(section, entries, path, named, &there);
         Some(fields)
+    }
+
+    /// Reports when not exactly one of the keys that exclude one another is there.
+    fn one_of(
+        &mut self,
+        section: &Section,
+        entries: &[Entry],
+        path: &str,
+        named: Span,
+        there: &[&'static str],
+    ) {
+        let both: Vec<&str> = section
+            .one_of
+            .iter()
+            .copied()
+            .filter(|name| there.contains(name))
+            .collect();
+        let words = |names: &[&str], join| {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(join)
+        };
+        match both.as_slice() {
+            [_] => {}
+            [] if section.one_of.is_empty() => {}
+            [] => {
+                let missing = format!("{} is missing in {path}", words(section.one_of, " or "));
+                self.diagnostics
+                    .error(named, path, missing)
+                    .hint_opt(hints::one_of(section));
+            }
+            _ => {
+                let second = entries
+                    .iter()
+                    .rev()
+                    .find(|e| e.key.text().is_some_and(|t| both.contains(&t)));
+                let span = second.map_or(named, |entry| entry.key.span);
+                self.diagnostics
+                    .error(
+                        span,
+                        path,
+                        format!("{} exclude one another in {path}", words(&both, " and ")),
+                    )
+                    .hint("make them two items of the list");
+            }
+        }
     }
 
     /// Whether the value of a known key has the shape that the table tells.
@@ -124,8 +173,9 @@ impl<'a> Walk<'a> {
                     .hint(hints::empty(key));
                 return false;
             }
-            (Value::Map(_), Kind::Section(_) | Kind::Either(..)) | (Value::List(_), Kind::List(_)) => true,
-            (Value::Scalar { .. }, kind) => !matches!(kind, Kind::Section(_) | Kind::List(_)),
+            (Value::Map(_), Kind::Section(_) | Kind::Either(..) | Kind::Map(..))
+            | (Value::List(_), Kind::List(_)) => true,
+            (Value::Scalar { .. }, kind) => !matches!(kind, Kind::Section(_) | Kind::List(_) | Kind::Map(..)),
             _ => false,
         };
         if !right {
@@ -178,10 +228,11 @@ impl<'a> Walk<'a> {
             Value::Map(_) => "a mapping",
             Value::Refused => return,
         };
-        let what = if path.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("`{path}`")
+        let what = match path {
+            "" => "the file".to_owned(),
+            // The line says the rest of a long way.
+            long if long.len() > LONG => format!("`{}`", last(long)),
+            path => format!("`{path}`"),
         };
         let words = suggest::kind(wanted);
         self.diagnostics

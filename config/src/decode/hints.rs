@@ -10,8 +10,33 @@ pub(super) fn required(key: &Key) -> String {
         Kind::List(Kind::Text(text) | Kind::Either(text, _)) => {
             format!("such as `{}: [{}]`", key.name, text.example())
         }
+        Kind::Section(section) => match first(section) {
+            Some(inner) => format!("such as `{}: {{{inner}}}`", key.name),
+            None => format!("such as `{}: {{}}`", key.name),
+        },
+        Kind::List(Kind::Section(section)) => match first(section) {
+            Some(inner) => format!("a list; each item begins with `- {inner}`"),
+            None => format!("such as `{}: []`", key.name),
+        },
         _ => format!("such as `{}: {}`", key.name, key.example()),
     }
+}
+
+/// The first key that a mapping needs, or else its first one, with a value.
+fn first(section: &Section) -> Option<String> {
+    let needed = section.keys.iter().find(|key| key.need == Need::Required);
+    let one_of = section.one_of.last().and_then(|name| section.key(name));
+    let key = one_of.or(needed).or_else(|| section.keys.first())?;
+    Some(match key.kind {
+        Kind::Section(inner) => format!("{}: {{{}}}", key.name, first(inner)?),
+        Kind::List(Kind::Text(text) | Kind::Either(text, _)) => format!("{}: [{}]", key.name, text.example()),
+        _ => format!("{}: {}", key.name, key.example()),
+    })
+}
+
+/// How to write one of the keys that exclude one another.
+pub(super) fn one_of(section: &Section) -> Option<String> {
+    first(section).map(|inner| format!("such as `{inner}`"))
 }
 
 /// What to do about a key without a value.
@@ -22,6 +47,12 @@ pub(super) fn empty(key: &Key) -> String {
             None => "leave it out, or write {} for all defaults".to_owned(),
         },
         Kind::List(_) => "leave it out, or write []".to_owned(),
+        Kind::Map(name, value) => format!(
+            "such as `{}: {{{}: {}}}`",
+            key.name,
+            name.example(),
+            value.example()
+        ),
         _ => format!("such as `{}: {}`", key.name, key.example()),
     }
 }

@@ -1,7 +1,6 @@
 //! `mirror`: what is copied, where to, and when.
 
-use crate::config::{Destination, ImageRule, Mirror, MirrorName, Schedule, Source};
-use crate::cron::{Cron, CronError};
+use crate::config::{Destination, ImageRule, Mirror, MirrorName, Source};
 use crate::host::RegistryHost;
 use crate::keys::IMAGE;
 use crate::reference::{Reference, ReferenceError, Repository, Tag, Target, looks_like_host};
@@ -21,7 +20,7 @@ pub(super) struct MirrorRead {
 }
 
 pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> MirrorRead {
-    let schedule = schedule(walk, fields);
+    let schedule = super::schedule::read(walk, fields);
     let written = fields.take(walk, "destination");
     let destination = destination(walk, fields);
     let items = fields.list(walk, "images");
@@ -61,63 +60,6 @@ pub(super) fn read(walk: &mut Walk<'_>, fields: &Fields<'_>) -> MirrorRead {
             images: rules,
         },
     }
-}
-
-fn schedule(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Schedule> {
-    let cron = cron(walk, fields);
-    let zone = fields.text(walk, "timeZone");
-    if let Some(zone) = zone.as_ref().filter(|_| fields.take(walk, "schedule").is_none()) {
-        walk.diagnostics.warn(
-            zone.span,
-            &zone.path,
-            "`timeZone` does nothing without `schedule`",
-        );
-    }
-    let time_zone = match zone {
-        Some(zone) => time_zone(walk, &zone),
-        None => Some(jiff::tz::TimeZone::UTC),
-    };
-    Some(Schedule {
-        cron: cron?,
-        time_zone: time_zone?,
-    })
-}
-
-fn cron(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Cron> {
-    let text = fields.text(walk, "schedule")?;
-    match text.value.parse() {
-        Ok(cron) => Some(cron),
-        Err(error) => {
-            let hint = match error {
-                CronError::Count(6) => Some("crontab has no field for seconds"),
-                CronError::Count(_) => Some("such as \"30 2 * * *\": at 02:30, every day"),
-                _ => None,
-            };
-            walk.diagnostics
-                .error(text.span, &text.path, format!("`schedule`: {error}"))
-                .hint_opt(hint);
-            None
-        }
-    }
-}
-
-fn time_zone(walk: &mut Walk<'_>, text: &Read<&str>) -> Option<jiff::tz::TimeZone> {
-    let zone = jiff::tz::TimeZone::get(text.value).ok();
-    if zone.is_none() {
-        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let near = suggest::nearest(text.value, known.iter().map(String::as_str));
-        let hint = near.map_or("such as UTC or Europe/Berlin".to_owned(), |near| {
-            format!("did you mean `{near}`?")
-        });
-        walk.diagnostics
-            .error(
-                text.span,
-                &text.path,
-                "`timeZone` must be a time zone of the IANA database",
-            )
-            .hint(hint);
-    }
-    zone
 }
 
 fn destination(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Option<Read<Destination>> {

@@ -5,12 +5,15 @@
 //! reported and replaced by its default, so that the walk goes on; the result is only handed out
 //! when nothing was reported.
 
+mod credentials;
 mod cross;
 mod fields;
 mod hints;
 mod mirror;
 mod registries;
 mod registry;
+mod schedule;
+mod targets;
 mod values;
 
 use std::net::SocketAddr;
@@ -60,12 +63,18 @@ fn root(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Config {
     let state_dir = fields.path(walk, "stateDir");
     let listen = address(walk, fields, "listen");
     let registries = registries::read(walk, fields);
+    let state_dir = state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/syncd"));
+    let credentials = fields.section(walk, "credentials");
+    let credentials = credentials.map(|fields| credentials::read(walk, &fields, &registries));
     let mirror = fields.section(walk, "mirror");
     let mirror = mirror.map(|fields| mirror::read(walk, &fields));
     let registry = fields.section(walk, "registry");
     let registry = registry.map(|fields| registry::read(walk, &fields));
 
     let listen_value = listen.as_ref().map_or(DEFAULT_LISTEN, |read| read.value);
+    if let Some(credentials) = &credentials {
+        targets::own_files(walk, &state_dir, &credentials.files);
+    }
     if let Some(registry) = &registry {
         cross::listeners(walk, listen_value, registry);
     }
@@ -75,10 +84,10 @@ fn root(walk: &mut Walk<'_>, fields: &Fields<'_>) -> Config {
         cross::stored_names(walk, mirror);
     }
     Config {
-        state_dir: state_dir.unwrap_or_else(|| PathBuf::from("/var/lib/syncd")),
+        state_dir,
         listen: listen_value,
         registries,
-        credentials: None,
+        credentials: credentials.map(|read| read.credentials),
         mirror: mirror.map(|read| read.mirror),
         registry: registry.map(|read| read.registry),
     }

@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::keys::Kind;
+use crate::mask;
 use crate::suggest;
 use crate::tree::{Node, Value};
 
 use super::fields::{Fields, Read, Walk, join, last};
+
+/// A free key and its value, if that is a text.
+pub(crate) type Pair<'n> = (Read<&'n str>, Option<Read<&'n str>>);
 
 impl<'n> Fields<'n> {
     /// The node of a key of the table, if it is there.
@@ -63,6 +67,40 @@ impl<'n> Fields<'n> {
             }
         }
         Some(read)
+    }
+
+    /// The keys and values of a mapping with any keys; no value for one that is no text.
+    pub(crate) fn pairs(&self, walk: &mut Walk<'_>, name: &'static str) -> Option<Vec<Pair<'n>>> {
+        let node = self.take(walk, name)?;
+        let Some(Kind::Map(_, kind)) = self.section.key(name).map(|key| key.kind) else {
+            return None;
+        };
+        let Value::Map(entries) = &node.value.value else {
+            return None;
+        };
+        let mut pairs = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(key) = entry.key.text() else { continue };
+            let path = join(&node.path, mask::key(key));
+            let value = entry.value.text();
+            match &entry.value.value {
+                Value::Null => {
+                    walk.diagnostics
+                        .error(entry.key.span, &path, "this key has no value")
+                        .hint("write \"\" for an empty one");
+                }
+                _ if value.is_none() => walk.wrong_shape(&entry.value, &path, Kind::Text(kind)),
+                _ => {}
+            }
+            let read = |span| Read {
+                value: (),
+                span,
+                path: path.clone(),
+            };
+            let value = value.map(|value| read(entry.value.span).map(|()| value));
+            pairs.push((read(entry.key.span).map(|()| key), value));
+        }
+        Some(pairs)
     }
 
     /// The text of a key; empty ones are refused.

@@ -1,8 +1,11 @@
 //! The one table of all keys: what the walker accepts, what the JSON Schema says, what the
 //! reference page tells.
 
+mod credentials;
 mod table;
 
+pub(crate) use self::credentials::CREDENTIAL_TARGET;
+use self::credentials::{CREDENTIALS, FILE, KUBERNETES, NAMESPACES};
 use self::table::{AUTH, BASIC, LIMITS, MIRROR, REGISTRY, TLS};
 pub(crate) use self::table::{IMAGE, REGISTRY_ENTRY, ROOT};
 
@@ -15,6 +18,8 @@ pub(crate) struct Section {
     /// What it is called in messages: the way to it, without indices.
     pub(crate) title: &'static str,
     pub(crate) doc: &'static str,
+    /// Keys of which exactly one must be there; empty for none.
+    pub(crate) one_of: &'static [&'static str],
     pub(crate) keys: &'static [Key],
 }
 
@@ -38,6 +43,8 @@ pub(crate) enum Need {
 pub(crate) enum Kind {
     Section(&'static Section),
     List(&'static Kind),
+    /// A mapping with any keys, and a text at each.
+    Map(Text, Text),
     /// A text, or a mapping that says more.
     Either(Text, &'static Section),
     Text(Text),
@@ -67,6 +74,15 @@ pub(crate) enum Text {
     Cron,
     TimeZone,
     Destination,
+    Duration,
+    DockerConfig,
+    /// The name of a Kubernetes secret: some will put the secret itself here.
+    SecretName,
+    Namespaces,
+    LabelKey,
+    LabelValue,
+    /// The name of a `registries` entry.
+    EntryRef,
 }
 
 impl Text {
@@ -87,6 +103,13 @@ impl Text {
             Self::Cron => "five crontab fields",
             Self::TimeZone => "a time zone of the IANA database",
             Self::Destination => "embedded, or host[:port][/path]",
+            Self::Duration => "a duration in h, m and s",
+            Self::DockerConfig => "the path of a docker config file",
+            Self::SecretName => "the name of a secret",
+            Self::Namespaces => "a namespace's name, or a pattern",
+            Self::LabelKey => "a label's key",
+            Self::LabelValue => "a label's value",
+            Self::EntryRef => "the name of a `registries` entry",
         }
     }
 
@@ -106,12 +129,22 @@ impl Text {
             Self::Cron => "30 2 * * *",
             Self::TimeZone => "Europe/Berlin",
             Self::Destination => "harbor.corp.example:8443/mirror",
+            Self::Duration => "6h",
+            Self::DockerConfig => "/root/.docker/config.json",
+            Self::SecretName => "syncd-pull",
+            Self::Namespaces => "team-*",
+            Self::LabelKey => "team.example.com/pull",
+            Self::LabelValue => "enabled",
+            Self::EntryRef => "harbor-team-a",
         }
     }
 
     /// Whether a value of this kind may be shown in an excerpt.
     const fn harmless(self) -> bool {
-        !matches!(self, Self::SecretFile | Self::User)
+        !matches!(
+            self,
+            Self::SecretFile | Self::User | Self::SecretName | Self::LabelKey | Self::LabelValue
+        )
     }
 }
 
@@ -122,7 +155,7 @@ impl Kind {
             Self::Text(text) | Self::Either(text, _) => text.harmless(),
             Self::List(item) => item.harmless(),
             Self::Choice(_) | Self::Bool | Self::Integer { .. } => true,
-            Self::Section(_) => false,
+            Self::Section(_) | Self::Map(..) => false,
         }
     }
 }
@@ -139,7 +172,7 @@ impl Key {
             (_, Kind::Choice(words)) => words.first().copied().unwrap_or_default().to_owned(),
             (_, Kind::Integer { min, .. }) => min.to_string(),
             (_, Kind::Bool) => "true".to_owned(),
-            (_, Kind::Section(_) | Kind::List(_)) => "…".to_owned(),
+            (_, Kind::Section(_) | Kind::List(_) | Kind::Map(..)) => "…".to_owned(),
         }
     }
 }
@@ -158,11 +191,16 @@ impl Section {
 }
 
 /// All sections, in the order of the reference page.
-pub(crate) const SECTIONS: [&Section; 9] = [
+pub(crate) const SECTIONS: [&Section; 14] = [
     &ROOT,
     &REGISTRY_ENTRY,
     &BASIC,
     &LIMITS,
+    &CREDENTIALS,
+    &CREDENTIAL_TARGET,
+    &KUBERNETES,
+    &NAMESPACES,
+    &FILE,
     &MIRROR,
     &IMAGE,
     &REGISTRY,

@@ -1,9 +1,10 @@
 //! The table itself.
 
 use super::Need::{Default, Optional, Required};
+use super::credentials::CREDENTIALS;
 use super::{API_VERSION, Key, Kind, Need, Section, Text};
 
-const fn key(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> Key {
     Key {
         name,
         kind,
@@ -12,7 +13,7 @@ const fn key(name: &'static str, kind: Kind, need: Need, doc: &'static str) -> K
     }
 }
 
-const fn text(name: &'static str, text: Text, need: Need, doc: &'static str) -> Key {
+pub(super) const fn text(name: &'static str, text: Text, need: Need, doc: &'static str) -> Key {
     key(name, Kind::Text(text), need, doc)
 }
 
@@ -20,6 +21,7 @@ const fn text(name: &'static str, text: Text, need: Need, doc: &'static str) -> 
 pub(crate) static ROOT: Section = Section {
     title: "",
     doc: "The whole file. Relative paths in it are relative to the folder of the file.",
+    one_of: &[],
     keys: &[
         key(
             "apiVersion",
@@ -49,6 +51,12 @@ pub(crate) static ROOT: Section = Section {
              a credential goes to its `host` and nowhere else.",
         ),
         key(
+            "credentials",
+            Kind::Section(&CREDENTIALS),
+            Optional,
+            "Which credentials are kept fresh where: pull secrets in namespaces, docker config files.",
+        ),
+        key(
             "mirror",
             Kind::Section(&MIRROR),
             Optional,
@@ -66,6 +74,7 @@ pub(crate) static ROOT: Section = Section {
 pub(crate) static REGISTRY_ENTRY: Section = Section {
     title: "registries[]",
     doc: "One registry as one identity sees it.",
+    one_of: &[],
     keys: &[
         text(
             "name",
@@ -128,6 +137,7 @@ pub(crate) static REGISTRY_ENTRY: Section = Section {
 pub(crate) static BASIC: Section = Section {
     title: "registries[].basic",
     doc: "A user name and a password.",
+    one_of: &[],
     keys: &[
         text("username", Text::User, Required, "The user name."),
         text(
@@ -142,6 +152,7 @@ pub(crate) static BASIC: Section = Section {
 pub(crate) static LIMITS: Section = Section {
     title: "registries[].limits",
     doc: "Upper bounds for one registry.",
+    one_of: &[],
     keys: &[key(
         "connections",
         Kind::Integer { min: 1, max: 64 },
@@ -153,6 +164,7 @@ pub(crate) static LIMITS: Section = Section {
 pub(crate) static MIRROR: Section = Section {
     title: "mirror",
     doc: "What is mirrored, where to, and when.",
+    one_of: &[],
     keys: &[
         text(
             "schedule",
@@ -187,6 +199,7 @@ pub(crate) static MIRROR: Section = Section {
 pub(crate) static IMAGE: Section = Section {
     title: "mirror.images[]",
     doc: "One image, in the long form.",
+    one_of: &[],
     keys: &[
         text(
             "source",
@@ -208,6 +221,7 @@ pub(crate) static IMAGE: Section = Section {
 pub(crate) static REGISTRY: Section = Section {
     title: "registry",
     doc: "The embedded registry. All but certificates and the htpasswd file needs a restart to change.",
+    one_of: &[],
     keys: &[
         text(
             "listen",
@@ -234,6 +248,7 @@ pub(crate) static REGISTRY: Section = Section {
 pub(crate) static TLS: Section = Section {
     title: "registry.tls",
     doc: "Certificate files; read again when they change.",
+    one_of: &[],
     keys: &[
         text(
             "certFile",
@@ -254,6 +269,7 @@ pub(crate) static TLS: Section = Section {
 pub(crate) static AUTH: Section = Section {
     title: "registry.auth",
     doc: "Who may pull and push.",
+    one_of: &[],
     keys: &[
         text(
             "htpasswdFile",
