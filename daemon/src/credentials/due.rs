@@ -9,8 +9,11 @@ use crate::report::{CredentialReport, RegistryCredential, TargetOutcome};
 const FAN_OUT: SignedDuration = SignedDuration::from_mins(5);
 /// With less life than this left at the end of [`FAN_OUT`] a token is not made to wait for it.
 const URGENT: SignedDuration = SignedDuration::from_mins(10);
-/// After a token that was not proven, and after a secret that could not be written.
-const AGAIN_PROOF: SignedDuration = SignedDuration::from_mins(5);
+/// After a token that could not be had or was refused, after one that nobody could prove yet, after
+/// a secret that was contested, and after one that could not be written.
+const AGAIN_TOKEN: SignedDuration = SignedDuration::from_mins(5);
+const AGAIN_PROOF: SignedDuration = SignedDuration::from_mins(15);
+const AGAIN_CONTEST: SignedDuration = SignedDuration::from_mins(10);
 const AGAIN_WRITE: SignedDuration = SignedDuration::from_mins(1);
 /// What a watch missed is found this late at the latest.
 const LOOK: SignedDuration = SignedDuration::from_hours(1);
@@ -25,17 +28,30 @@ pub fn next_due(report: &CredentialReport, now: Timestamp) -> Option<Timestamp> 
     let after = |wait: SignedDuration| report.started.checked_add(wait).unwrap_or(Timestamp::MAX);
     let written = |outcome| outcome != TargetOutcome::Failed;
     let whole = report.incomplete.is_empty() && report.targets.iter().all(|target| written(target.outcome));
+    let contested = report
+        .targets
+        .iter()
+        .any(|target| target.kind.as_deref() == Some("contested"));
     let writes = (!whole).then(|| after(AGAIN_WRITE));
+    let contest = contested.then(|| after(AGAIN_CONTEST));
     let registries = report
         .registries
         .iter()
-        .filter_map(|registry| of_registry(registry, after(FAN_OUT), after(AGAIN_PROOF)));
-    let earliest = registries.chain(writes).min();
+        .filter_map(|registry| of_registry(registry, &after));
+    let earliest = registries.chain(writes).chain(contest).min();
     Some(earliest.map_or(after(LOOK), |due| due.min(after(LOOK))).max(now))
 }
 
-fn of_registry(registry: &RegistryCredential, fan_out: Timestamp, again: Timestamp) -> Option<Timestamp> {
-    let retry = registry.error.is_some().then_some(again);
+fn of_registry(
+    registry: &RegistryCredential,
+    after: &impl Fn(SignedDuration) -> Timestamp,
+) -> Option<Timestamp> {
+    let fan_out = after(FAN_OUT);
+    let retry = match (&registry.error, registry.proven) {
+        (Some(_), _) => Some(after(AGAIN_TOKEN)),
+        (None, false) => Some(after(AGAIN_PROOF)),
+        (None, true) => None,
+    };
     let urgent = |ends: Timestamp| ends.duration_since(fan_out) < URGENT;
     let refresh = registry
         .next_refresh

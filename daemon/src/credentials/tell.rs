@@ -1,0 +1,110 @@
+//! What is said about writes: an audit line for each, and an event where a person looks.
+//!
+//! Neither ever holds a value.
+
+use futures::StreamExt as _;
+use futures::stream;
+use tracing::{debug, info};
+
+use super::apply::Done;
+use super::content::Content;
+use super::gather::AT_ONCE;
+use super::inventory::Key;
+use super::memory::Memory;
+use super::plan::Judgement;
+use super::words;
+use crate::cluster::{Cluster, EventSubject};
+use crate::report::TargetOutcome;
+
+/// One line a secret that was written or removed.
+pub(super) fn audit(key: &Key, judgement: &Judgement, content: &Content) {
+    let list = |texts: Vec<String>| texts.join(", ");
+    let registries = list(content.parts.iter().map(|part| part.host.to_string()).collect());
+    let identity = list(content.parts.iter().map(|part| part.identity.clone()).collect());
+    let expiry = content.parts.iter().filter_map(|part| part.mark.expires).min();
+    info!(
+        target: "audit",
+        namespace = %key.namespace,
+        name = %key.secret,
+        outcome = ?judgement.outcome,
+        why = %judgement.reason,
+        %registries,
+        expiry = %expiry.map_or_else(|| "unknown".to_owned(), |ends| ends.to_string()),
+        %identity,
+        "secret written"
+    );
+}
+
+/// Tells by events what is new: each change, and each trouble once. An event that cannot be made
+/// changes nothing else.
+pub(super) async fn events(cluster: &Cluster, done: &[Done], memory: &mut Memory) {
+    let news: Vec<_> = done.iter().filter_map(|done| event(done, memory)).collect();
+    stream::iter(news)
+        .for_each_concurrent(AT_ONCE, |event| async move {
+            let Event {
+                about,
+                warning,
+                reason,
+                action,
+                note,
+            } = event;
+            let told = cluster.event(&about, warning, reason, action, &note).await;
+            if let Err(error) = told {
+                debug!(error = %words(&error), "an event could not be made");
+            }
+        })
+        .await;
+}
+
+struct Event {
+    about: EventSubject,
+    warning: bool,
+    reason: &'static str,
+    action: &'static str,
+    note: String,
+}
+
+fn event(done: &Done, memory: &mut Memory) -> Option<Event> {
+    let Done { key, judgement, .. } = done;
+    let (warning, reason, action) = match judgement.outcome {
+        TargetOutcome::Created => (false, "CredentialsCreated", "Create"),
+        TargetOutcome::Updated => (false, "CredentialsRotated", "Update"),
+        TargetOutcome::Refused => (true, "CredentialsRefused", "Check"),
+        TargetOutcome::Failed => (true, "CredentialsFailed", "Write"),
+        TargetOutcome::Unchanged | TargetOutcome::Removed => {
+            memory.untell(key);
+            return None;
+        }
+    };
+    let note = match &judgement.hint {
+        Some(hint) if warning => format!("{}: {}: {hint}", key.secret, judgement.reason),
+        _ => format!("{}: {}", key.secret, judgement.reason),
+    };
+    if !warning {
+        memory.untell(key);
+    } else if !memory.tell(key, &note) {
+        return None;
+    }
+    let about = match &done.object {
+        Some(meta) => EventSubject {
+            kind: "Secret".to_owned(),
+            namespace: key.namespace.clone(),
+            name: key.secret.clone(),
+            uid: meta.uid.clone(),
+        },
+        // There is no secret of ours to hang it on.
+        None => EventSubject {
+            kind: "Namespace".to_owned(),
+            namespace: key.namespace.clone(),
+            name: key.namespace.clone(),
+            uid: String::new(),
+        },
+    };
+    Some(Event {
+        about,
+        warning,
+        reason,
+        action,
+        note,
+    })
+}
