@@ -20,8 +20,9 @@ pub(super) struct Item {
 pub(super) struct Page {
     #[serde(default)]
     pub(super) metadata: ListMeta,
-    #[serde(default = "Vec::new")]
-    pub(super) items: Vec<Item>,
+    /// Go's empty list is `null`.
+    #[serde(default)]
+    pub(super) items: Option<Vec<Item>>,
 }
 
 pub(super) fn namespace(item: Item) -> NamespaceMeta {

@@ -200,10 +200,11 @@ impl Cluster {
         loop {
             let request = kube::api::Request::new(path).list_metadata(&params);
             let page: Page = self.ask(doing, request).await?;
-            if page.items.is_empty() && page.metadata.continue_.as_ref().is_some_and(|c| !c.is_empty()) {
+            let page_items = page.items.unwrap_or_default();
+            if page_items.is_empty() && page.metadata.continue_.as_ref().is_some_and(|c| !c.is_empty()) {
                 return Err(doing.error(ClusterErrorKind::Other, "an empty page names another one"));
             }
-            items.extend(page.items);
+            items.extend(page_items);
             if items.len() > MOST {
                 return Err(doing.error(ClusterErrorKind::Other, format!("there are more than {MOST}")));
             }

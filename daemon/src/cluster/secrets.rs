@@ -122,7 +122,7 @@ impl Cluster {
     ///
     /// # Errors
     /// `Conflict` when it is no longer what `was` says; `NotFound` when it is gone; `Invalid` when it
-    /// is immutable or a policy refuses.
+    /// is immutable or of another type, or a policy refuses.
     pub async fn update_secret(&self, was: &SecretMeta, new: &NewSecret) -> Result<SecretMeta, ClusterError> {
         let encoded = STANDARD.encode(new.docker_config.expose());
         let private = [new.docker_config.expose(), encoded.as_str()];
@@ -132,6 +132,8 @@ impl Cluster {
                 "labels": new.labels,
                 "annotations": annotations(was, new),
             },
+            // Never changes anything: on a secret of another type the API refuses.
+            "type": DOCKER_CONFIG,
             "data": { DOCKER_CONFIG_KEY: encoded },
         });
         let what = what(&was.namespace, &was.name);
