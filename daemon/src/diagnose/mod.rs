@@ -8,6 +8,7 @@
 pub mod causes;
 mod causes_network;
 mod causes_node;
+pub mod chain;
 mod checks;
 pub mod event;
 mod existence;
