@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use syncd_config::Config;
 use syncd_providers::Clock;
@@ -11,10 +12,10 @@ use syncd_providers::Clock;
 use crate::diagnose::DiagnoseContext;
 use crate::images::receipt::Receipts;
 use crate::mirror::{self, MirrorContext, PassOptions, Progress};
-use crate::oci::credentials::ConfiguredCredentials;
 use crate::oci::layout::Layout;
 use crate::oci::{ErrorKind, RegistryClient, RegistryError};
 use crate::report::MirrorReport;
+use crate::tokens::Tokens;
 
 /// The time as the machine tells it.
 #[must_use]
@@ -44,6 +45,8 @@ pub fn own_store(config: &Config) -> Result<Layout, RegistryError> {
 pub struct Context {
     /// The configuration.
     pub config: Arc<Config>,
+    /// The tokens of the configuration's identities.
+    pub tokens: Tokens,
     /// The one client for registries.
     pub client: RegistryClient,
     /// Our own store, when this process holds it.
@@ -58,10 +61,30 @@ impl Context {
     /// # Errors
     /// A CA file cannot be used.
     pub fn new(config: Arc<Config>, store: Option<Layout>, clock: Clock) -> Result<Self, RegistryError> {
-        let credentials = Arc::new(ConfiguredCredentials::new(&config.registries));
-        let client = RegistryClient::new(&config.registries, credentials, clock.clone())?;
+        let tokens = Tokens::new(&config.registries, max_age(&config), clock.clone());
+        Self::build(config, store, clock, tokens)
+    }
+
+    /// The same for a new configuration. Identities that are the same go on with the token, the
+    /// error and the back-off that they had.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_config(&self, config: Arc<Config>) -> Result<Self, RegistryError> {
+        let tokens = self.tokens.with_entries(&config.registries, max_age(&config));
+        Self::build(config, self.store.clone(), self.clock.clone(), tokens)
+    }
+
+    fn build(
+        config: Arc<Config>,
+        store: Option<Layout>,
+        clock: Clock,
+        tokens: Tokens,
+    ) -> Result<Self, RegistryError> {
+        let client = RegistryClient::new(&config.registries, Arc::new(tokens.clone()), clock.clone())?;
         Ok(Self {
             config,
+            tokens,
             client,
             store,
             clock,
@@ -81,14 +104,18 @@ impl Context {
     }
 }
 
+fn max_age(config: &Config) -> Option<Duration> {
+    config.credentials.as_ref()?.max_age
+}
+
 /// What a diagnosis works with; without a configuration there is no credential.
 ///
 /// # Errors
 /// A CA file cannot be used.
 pub fn diagnose(config: Option<Arc<Config>>, clock: &Clock) -> Result<DiagnoseContext, RegistryError> {
     let entries = config.as_ref().map_or(&[][..], |config| &config.registries);
-    let credentials = Arc::new(ConfiguredCredentials::new(entries));
-    let client = RegistryClient::new(entries, credentials, clock.clone())?;
+    let tokens = Tokens::new(entries, None, clock.clone());
+    let client = RegistryClient::new(entries, Arc::new(tokens), clock.clone())?;
     Ok(DiagnoseContext {
         store: config.as_deref().map(store_dir),
         config,

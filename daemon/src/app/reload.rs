@@ -98,10 +98,9 @@ impl Reload {
             warnings,
             ..
         } = loaded;
-        let running = Arc::clone(&self.to.context.borrow().config);
-        let (config, needs_restart) = merge(&running, config);
-        let store = self.to.context.borrow().store.clone();
-        let context = match Context::new(Arc::new(config), store, self.clock.clone()) {
+        let running = Arc::clone(&self.to.context.borrow());
+        let (config, needs_restart) = merge(&running.config, config);
+        let context = match running.with_config(Arc::new(config)) {
             Ok(context) => context,
             Err(error) => return self.problem(Some(chain(&error))),
         };

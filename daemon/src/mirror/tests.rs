@@ -13,11 +13,11 @@ use syncd_config::reference::Target;
 use super::*;
 use crate::images::progress::Silent;
 use crate::images::samples;
-use crate::oci::credentials::ConfiguredCredentials;
 use crate::oci::scripted::entry;
 use crate::oci::store::{ImageSource as _, Manifest};
 use crate::registry::{Registry, serve};
 use crate::report::Verified;
+use crate::tokens::Tokens;
 
 const SECRET: &str = "correct-horse-mirror-tests";
 const A: &[u8] = &[b'a'; 70_000];
@@ -161,8 +161,8 @@ impl World {
 
     fn context(&self) -> MirrorContext {
         let registries = self.registries();
-        let credentials = Arc::new(ConfiguredCredentials::new(&registries));
         let clock = Clock::new(now);
+        let credentials = Arc::new(Tokens::new(&registries, None, clock.clone()));
         let client = RegistryClient::new(&registries, credentials, clock.clone()).unwrap();
         let destination = if self.to_registry {
             Destination::Registry {
@@ -623,7 +623,7 @@ async fn copying_within_one_registry_needs_no_second_connection_to_hold() {
     let mut ctx = world.context();
     let mut registries = ctx.config.registries.clone();
     registries[1].limits.connections = 1;
-    let credentials = Arc::new(ConfiguredCredentials::new(&registries));
+    let credentials = Arc::new(Tokens::new(&registries, None, ctx.clock.clone()));
     ctx.client = RegistryClient::new(&registries, credentials, ctx.clock.clone()).unwrap();
     let report = pass(&ctx, PassOptions::default(), Arc::new(Silent), now()).await;
     assert_eq!(report.totals.copied, 1, "{report:#?}");

@@ -49,7 +49,9 @@ pub fn refresh_at(
     };
     let by_life = plausible(minted, expires).known().map(|end| {
         let life = end.duration_since(minted);
+        // Rounding must not make it the very end of a life of nanoseconds.
         life.mul_f64(0.5 + 0.05 * jitter)
+            .min(life - SignedDuration::from_nanos(1))
     });
     // An upper bound is kept to, so it is only ever moved towards earlier.
     let by_age = max_age.map(|age| {
@@ -108,4 +110,187 @@ pub fn back_off(failures: u32, random: f64) -> Duration {
         random.clamp(0.0, 1.0)
     };
     most.mul_f64(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn minted() -> Timestamp {
+        at("2026-05-01T10:00:00Z")
+    }
+
+    fn minutes(at: Option<Timestamp>) -> Option<i64> {
+        at.map(|at| at.duration_since(minted()).as_secs() / 60)
+    }
+
+    const HOURS_6: Option<Duration> = Some(Duration::from_secs(6 * 3600));
+
+    #[test]
+    fn at_half_of_its_life_give_or_take_a_tenth() {
+        // The lives of the clouds' tokens: end, maxAge, and minutes at jitter -1, 0 and 1.
+        for (end, max_age, early, middle, late) in [
+            ("2026-05-01T22:00:00Z", None, Some(324), Some(360), Some(396)),
+            ("2026-05-01T11:00:00Z", None, Some(27), Some(30), Some(33)),
+            ("2026-05-01T13:00:00Z", None, Some(81), Some(90), Some(99)),
+            ("2026-05-01T10:15:00Z", None, Some(6), Some(7), Some(8)),
+            // A bound of 6 h: nothing for short lives, earlier for long ones, the only word for
+            // ends that cannot be true.
+            ("2026-05-01T11:00:00Z", HOURS_6, Some(27), Some(30), Some(33)),
+            ("2026-05-01T22:00:00Z", HOURS_6, Some(324), Some(342), Some(360)),
+            ("2026-05-03T10:00:00Z", HOURS_6, Some(324), Some(342), Some(360)),
+            ("2015-01-01T00:00:00Z", HOURS_6, Some(324), Some(342), Some(360)),
+            ("2015-01-01T00:00:00Z", None, None, None, None),
+            ("2026-05-01T10:00:00Z", None, None, None, None),
+            ("0001-01-01T00:00:00Z", None, None, None, None),
+            ("1970-01-01T00:00:00Z", None, None, None, None),
+            ("9999-12-30T20:00:00Z", None, None, None, None),
+            ("2027-05-03T10:00:00Z", None, None, None, None),
+        ] {
+            let expires = Expiry::Known(at(end));
+            let of = |jitter| minutes(refresh_at(minted(), expires, max_age, jitter));
+            let got = (of(-1.0), of(0.0), of(1.0));
+            assert_eq!(got, (early, middle, late), "{end} {max_age:?}");
+            // What is no jitter at all is cut.
+            assert_eq!((of(-9.0), of(f64::NAN), of(9.0)), got, "{end}");
+        }
+        let unknown = |max_age| minutes(refresh_at(minted(), Expiry::Unknown, max_age, 1.0));
+        assert_eq!((unknown(None), unknown(HOURS_6)), (None, Some(360)));
+        assert!(unknown(Some(Duration::MAX)).is_some());
+    }
+
+    #[test]
+    fn the_last_quarter_goes_with_those_that_are_due() {
+        let refresh = Some(at("2026-05-01T16:00:00Z"));
+        for (now, expected) in [
+            ("2026-05-01T10:00:00Z", false),
+            ("2026-05-01T14:29:59Z", false),
+            ("2026-05-01T14:30:00Z", true),
+            ("2026-05-01T16:00:00Z", true),
+            ("2026-05-02T16:00:00Z", true),
+        ] {
+            assert_eq!(wanted(minted(), refresh, at(now)), expected, "{now}");
+        }
+        assert!(!wanted(minted(), None, Timestamp::MAX));
+        // A refresh before the mint (a clock that was set back) is due.
+        assert!(wanted(minted(), Some(at("2026-05-01T09:00:00Z")), minted()));
+    }
+
+    #[test]
+    fn fan_outs_keep_apart() {
+        let refreshes = [at("2026-05-01T10:02:00Z"), at("2026-05-01T10:30:00Z")];
+        for (last, expected) in [
+            (None, "2026-05-01T10:02:00Z"),
+            (Some("2026-05-01T10:00:00Z"), "2026-05-01T10:05:00Z"),
+            (Some("2026-05-01T09:00:00Z"), "2026-05-01T10:02:00Z"),
+        ] {
+            assert_eq!(
+                next_fan_out(refreshes, last.map(at)),
+                Some(at(expected)),
+                "{last:?}"
+            );
+        }
+        assert_eq!(next_fan_out([], Some(minted())), None);
+    }
+
+    #[test]
+    fn useful_until_the_minimum_is_left() {
+        let end = Expiry::Known(at("2026-05-01T11:00:00Z"));
+        let ten = Duration::from_secs(600);
+        for (now, expected) in [
+            ("2026-05-01T10:49:59Z", true),
+            ("2026-05-01T10:50:00Z", false),
+            ("2026-05-01T12:00:00Z", false),
+        ] {
+            assert_eq!(useful(end, ten, at(now)), expected, "{now}");
+        }
+        assert!(useful(Expiry::Unknown, Duration::MAX, minted()));
+        assert!(!useful(end, Duration::ZERO, at("2026-05-01T11:00:00Z")));
+    }
+
+    #[test]
+    fn backs_off_by_doubling_up_to_five_minutes() {
+        let most = |failures| back_off(failures, 1.0).as_secs();
+        let bounds: Vec<u64> = (0..12).map(most).collect();
+        assert_eq!(bounds, [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(most(u32::MAX), 300);
+        assert_eq!(back_off(9, 0.0), Duration::ZERO);
+        assert_eq!(back_off(9, 0.5), Duration::from_secs(128));
+        assert_eq!(back_off(1, f64::NAN), Duration::from_secs(1));
+    }
+
+    fn times() -> impl Strategy<Value = Timestamp> {
+        let seconds = Timestamp::MIN.as_second()..=Timestamp::MAX.as_second();
+        (seconds, 0..1_000_000_000_i32).prop_filter_map("in range", |(s, ns)| Timestamp::new(s, ns).ok())
+    }
+
+    fn lives() -> impl Strategy<Value = i64> {
+        prop_oneof![1..1000_i64, 1..31_000_000_000_000_000_i64]
+    }
+
+    fn ages() -> impl Strategy<Value = Option<Duration>> {
+        prop_oneof![
+            Just(None),
+            (0..u64::MAX).prop_map(|ns| Some(Duration::from_nanos(ns))),
+            Just(Some(Duration::MAX)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn never_at_or_after_its_end_and_never_before_the_mint(
+            minted in times(), life in lives(), max_age in ages(), jitter in any::<f64>(),
+        ) {
+            let end = minted.checked_add(SignedDuration::from_nanos(life));
+            prop_assume!(end.is_ok());
+            let refresh = refresh_at(minted, Expiry::Known(end.clone().unwrap()), max_age, jitter).unwrap();
+            prop_assert!(minted <= refresh && refresh < end.unwrap(), "{refresh}");
+        }
+
+        #[test]
+        fn jitter_stays_within_a_tenth(life in 1_000_000_i64..31_000_000_000_000_000, jitter in -1.0..1.0) {
+            let end = minted() + SignedDuration::from_nanos(life);
+            let refresh = refresh_at(minted(), Expiry::Known(end), None, jitter).unwrap();
+            let part = refresh.duration_since(minted()).as_nanos() as f64 / life as f64;
+            prop_assert!((0.4499..=0.5501).contains(&part), "{part}");
+        }
+
+        #[test]
+        fn max_age_only_shortens(
+            minted in times(), end in times(), max_age in 0..u64::MAX, jitter in -1.0..1.0,
+        ) {
+            let age = Duration::from_nanos(max_age);
+            let without = refresh_at(minted, Expiry::Known(end), None, jitter);
+            let with = refresh_at(minted, Expiry::Known(end), Some(age), jitter).unwrap();
+            prop_assert!(without.is_none_or(|without| with <= without));
+            let passed = with.duration_since(minted);
+            prop_assert!(passed <= SignedDuration::try_from(age).unwrap() || with == Timestamp::MAX);
+            prop_assert!(with >= minted);
+        }
+
+        #[test]
+        fn due_ones_are_wanted_and_fan_outs_apart(
+            minted in times(), refresh in times(), now in times(), last in times(),
+        ) {
+            if now >= refresh {
+                prop_assert!(wanted(minted, Some(refresh), now));
+            }
+            let next = next_fan_out([refresh], Some(last)).unwrap();
+            prop_assert!(next >= refresh);
+            prop_assert!(next == Timestamp::MAX || next.duration_since(last) >= FAN_OUTS_APART || next == refresh);
+            prop_assert!(next == refresh || next.duration_since(last) == FAN_OUTS_APART || next == Timestamp::MAX);
+        }
+
+        #[test]
+        fn back_off_is_within_its_bound(failures in any::<u32>(), random in any::<f64>()) {
+            let wait = back_off(failures, random);
+            prop_assert!(wait <= BACK_OFF_CAP);
+        }
+    }
 }

@@ -235,3 +235,6 @@ fn unavailable(host: &RegistryHost, error: TokenError) -> RegistryError {
         None => failed,
     }
 }
+
+#[cfg(test)]
+mod tests;

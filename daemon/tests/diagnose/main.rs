@@ -22,8 +22,8 @@ use server::{Ask, Reply, Script, Server, answer, refuse};
 use syncd::cli::diagnose_text;
 use syncd::diagnose::{DiagnoseContext, DiagnoseOptions, image};
 use syncd::oci::RegistryClient;
-use syncd::oci::credentials::ConfiguredCredentials;
 use syncd::report::{Cause, DiagnoseReport};
+use syncd::tokens::Tokens;
 use syncd_config::config::{Identity, Limits, Proxy, RegistryEntry};
 use syncd_providers::Clock;
 use syncd_providers::http::Timeouts;
@@ -79,7 +79,7 @@ async fn ask(host: &str, path: &str, entry: Option<Entry>) -> DiagnoseReport {
         idle: Duration::from_millis(400),
         ..Timeouts::default()
     };
-    let credentials = Arc::new(ConfiguredCredentials::new(&entries));
+    let credentials = Arc::new(Tokens::new(&entries, None, clock.clone()));
     let context = DiagnoseContext {
         config: None,
         client: RegistryClient::with_timeouts(&entries, credentials, clock, timeouts).unwrap(),
@@ -683,7 +683,7 @@ async fn it_ends_in_time() {
     let host = server.address.to_string();
     let entries = [of_host(&host, &Entry::plain(), Path::new("unused"))];
     let clock = Clock::new(|| jiff::Timestamp::UNIX_EPOCH);
-    let credentials = Arc::new(ConfiguredCredentials::new(&entries));
+    let credentials = Arc::new(Tokens::new(&entries, None, clock.clone()));
     let context = DiagnoseContext {
         config: None,
         // This client would wait for 30 s.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use syncd::diagnose::{DiagnoseContext, DiagnoseOptions, image};
 use syncd::oci::RegistryClient;
-use syncd::oci::credentials::ConfiguredCredentials;
 use syncd::report::{Cause, CheckStatus, DiagnoseReport};
+use syncd::tokens::Tokens;
 use syncd_config::Config;
 use syncd_config::config::{Destination, EmbeddedRegistry, ImageRule, Mirror, RegistryAuth, Source};
 use syncd_providers::Clock;
@@ -55,8 +55,8 @@ async fn ask(
             entry
         })
         .collect();
-    let credentials = Arc::new(ConfiguredCredentials::new(&entries));
     let clock = Clock::new(|| jiff::Timestamp::UNIX_EPOCH);
+    let credentials = Arc::new(Tokens::new(&entries, None, clock.clone()));
     let context = DiagnoseContext {
         config: Some(Arc::new(config)),
         client: RegistryClient::new(&entries, credentials, clock).unwrap(),

@@ -613,7 +613,8 @@ async fn a13_a_missing_credential_is_an_error() {
         username: "bot".to_owned(),
         password_file: "/nowhere/password".into(),
     });
-    let credentials = syncd::oci::credentials::ConfiguredCredentials::new(&[own.clone()]);
+    let clock = syncd_providers::Clock::new(|| jiff::Timestamp::UNIX_EPOCH);
+    let credentials = syncd::tokens::Tokens::new(&[own.clone()], None, clock);
     let client = client(&[own], Arc::new(credentials));
     let error = text(get(&client, &server.host(), "/v2/a/manifests/1").await)
         .await
