@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use syncd_integration::image::{Image, write_layout};
 use syncd_integration::node::wait_started;
 use syncd_integration::process::{outcome, run};
@@ -124,4 +126,31 @@ async fn a_kubelet_starts_a_pod_from_a_registry_named_in_hosts_toml() -> Result<
     .await?;
     assert_eq!(node.outside().seen_text(), "", "nothing was asked of the outside");
     Ok(())
+}
+
+#[tokio::test]
+async fn an_account_has_its_own_name_and_no_rights() -> Result<()> {
+    let apiserver = Apiserver::start().await?;
+    with_temp_ns(&apiserver.client, async |client, namespace| {
+        let mut robot = ServiceAccount::default();
+        robot.metadata.name = Some("robot".to_owned());
+        let accounts: Api<ServiceAccount> = Api::namespaced(client, &namespace);
+        accounts.create(&PostParams::default(), &robot).await.unwrap();
+
+        let kubeconfig = apiserver.kubeconfig_of_account(&namespace, "robot").await?;
+        let client = apiserver.client_of(&kubeconfig).await?;
+        assert_eq!(client.default_namespace(), namespace);
+        let review: Api<SelfSubjectReview> = Api::all(client.clone());
+        let me = review
+            .create(&PostParams::default(), &SelfSubjectReview::default())
+            .await
+            .unwrap();
+        let name = me.status.and_then(|status| status.user_info?.username);
+        assert_eq!(name, Some(format!("system:serviceaccount:{namespace}:robot")));
+        let secrets: Api<Secret> = Api::namespaced(client, &namespace);
+        let refused = secrets.list(&ListParams::default()).await.unwrap_err();
+        assert!(matches!(refused, kube::Error::Api(status) if status.code == 403));
+        Ok(())
+    })
+    .await
 }
