@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{lines, relative, table, wrap};
+use crate::app::counted;
 use crate::cli::output::{Paint, paint};
 use crate::report::{
     CredentialReport, CredentialResult, CredentialTotals, PendingRemoval, RegistryCredential, TargetOutcome,
@@ -43,7 +44,8 @@ pub(crate) fn credentials(report: &CredentialReport, view: CredentialView) -> St
         text.push_str(&registries(&report.registries, view));
     }
     for registry in &report.registries {
-        text.push_str(&registry_state(registry, view.color));
+        text.push_str(&unproven(registry, view.color));
+        text.push_str(&registry_trouble(registry, view.color));
     }
     text.push_str(&format!("\n{}\n", target_counts(&report.totals, view.changes)));
     if view.wide && !report.targets.is_empty() {
@@ -51,6 +53,20 @@ pub(crate) fn credentials(report: &CredentialReport, view: CredentialView) -> St
     } else if view.changes != Changes::Counted {
         text.push_str(&changed(&report.targets, view.changes));
     }
+    text + &target_troubles(report, view)
+}
+
+/// Only what is not well; empty when nothing is.
+pub(crate) fn credential_troubles(report: &CredentialReport, view: CredentialView) -> String {
+    let mut text = String::new();
+    for registry in &report.registries {
+        text.push_str(&registry_trouble(registry, view.color));
+    }
+    text + &target_troubles(report, view)
+}
+
+fn target_troubles(report: &CredentialReport, view: CredentialView) -> String {
+    let mut text = String::new();
     for target in &report.targets {
         text.push_str(&target_trouble(target, view.color));
     }
@@ -120,19 +136,24 @@ fn name_of(registry: &RegistryCredential) -> String {
     }
 }
 
-/// What a table's columns cannot say: why there is no newer token, and why it is not proven.
-fn registry_state(registry: &RegistryCredential, color: bool) -> String {
+/// Why a credential is not proven, when nothing worse is to be said of it.
+fn unproven(registry: &RegistryCredential, color: bool) -> String {
+    if registry.proven || registry.error.is_some() || registry.result == CredentialResult::Failed {
+        return String::new();
+    }
+    let label = paint(color, Paint::Warn, "not proven:");
+    format!("\n{label} {}\n{}", registry.name, wrap(&registry.proof, "  "))
+}
+
+/// Why there is no newer token.
+fn registry_trouble(registry: &RegistryCredential, color: bool) -> String {
     let Some(error) = &registry.error else {
-        if registry.proven || registry.result == CredentialResult::Failed {
-            return String::new();
-        }
-        let label = paint(color, Paint::Warn, "not proven:");
-        return format!("\n{label} {}\n{}", registry.name, wrap(&registry.proof, "  "));
+        return String::new();
     };
     let (paint_as, label) = match registry.result {
         CredentialResult::Failed => (Paint::Bad, "failed:"),
         CredentialResult::Kept => (Paint::Warn, "kept the one before:"),
-        CredentialResult::Minted => (Paint::Warn, "in doubt:"),
+        CredentialResult::Minted => (Paint::Warn, "not proven:"),
     };
     let mut text = format!("\n{} {}\n", paint(color, paint_as, label), registry.name);
     text.push_str(&wrap(&format!("{} ({})", error.message, error.kind), "  "));
@@ -154,15 +175,9 @@ fn target_counts(totals: &CredentialTotals, changes: Changes) -> String {
         (totals.refused, "refused"),
         (totals.failed, "failed"),
     ];
-    let parts: Vec<_> = counts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    match (totals.targets, parts.is_empty()) {
-        (_, true) => "no targets: no selected namespace and no file".to_owned(),
-        (1, _) => format!("1 target: {}", parts.join(", ")),
-        (many, _) => format!("{many} targets: {}", parts.join(", ")),
+    match totals.targets {
+        0 => "no targets: no selected namespace and no file".to_owned(),
+        all => counted(all, ["target", "targets"], &counts),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::report::{
     ConfigStatus, ImageOutcome, ImageReport, MirrorReport, Outcome, TaskStatus, TasksReport, Verified,
 };
 
-pub(crate) use credentials::{Changes, CredentialView, credentials};
+pub(crate) use credentials::{Changes, CredentialView, credential_troubles, credentials};
 
 const WIDTH: u16 = 80;
 /// Hexadecimal digits of a digest that people compare by eye.
