@@ -1,6 +1,5 @@
 //! The composition root of `syncd run`, read from top to bottom.
 
-mod credentials;
 mod error;
 mod frame;
 mod lock;
@@ -9,7 +8,6 @@ mod options;
 mod reload;
 mod signals;
 mod summary;
-mod tasks;
 mod upkeep;
 
 use std::sync::Arc;
@@ -17,20 +15,21 @@ use std::sync::Arc;
 use syncd_config::{Config, Loaded};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
+use tracing::error;
 
 use crate::context::Context;
 use crate::control;
 use crate::oci::layout::Layout;
 use crate::registry::Registry;
-pub use credentials::options as credential_options;
+use crate::schedule::{self, TaskHandle, Timetable};
 pub use error::StartError;
 use frame::Frame;
+use mirror::MirrorTask;
 pub use mirror::options as pass_options;
 pub use options::{Notice, Notify, RunOptions};
-use reload::{Follower, Followers, Reload};
+use reload::{Followers, Reload};
 use signals::{Signals, is_told};
-pub(crate) use summary::counted;
-pub use summary::{credential_summary, mirror_summary, size};
+pub use summary::{mirror_summary, size};
 
 /// The daemon, from start to stop.
 ///
@@ -58,13 +57,12 @@ async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError>
     };
 
     let context = build_clients(&config, &store, &options)?;
-    frame.count(context.subscribe());
     let registry = frame.serve_registry(&store).await?;
     let socket = control::listen(&config.state_dir)?;
     (options.notify)(Notice::Ready(&config));
 
-    let tasks = tasks::register(&options, &mut frame, &context);
-    serve_commands(&mut frame, socket, tasks.commands);
+    let tasks = register_tasks(&options, &mut frame, &context, &config);
+    serve_commands(&mut frame, socket, &tasks);
     look_after(
         &options,
         &mut frame,
@@ -72,7 +70,7 @@ async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError>
         hash,
         context,
         registry,
-        tasks.followers,
+        tasks,
     );
 
     frame.until_stopped(&store, &options).await;
@@ -82,18 +80,44 @@ async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError>
 type Contexts = watch::Sender<Arc<Context>>;
 
 fn build_clients(config: &Arc<Config>, store: &Layout, options: &RunOptions) -> Result<Contexts, StartError> {
-    let context = Context::new(
-        Arc::clone(config),
-        Some(store.clone()),
-        options.clock.clone(),
-        options.cluster.clone(),
-    );
+    let context = Context::new(Arc::clone(config), Some(store.clone()), options.clock.clone());
     Ok(watch::channel(Arc::new(context.map_err(StartError::Client)?)).0)
 }
 
-fn serve_commands(frame: &mut Frame, socket: UnixListener, commands: control::Commands) {
+/// The scheduled tasks: today the mirror.
+struct Tasks {
+    mirror: Arc<MirrorTask>,
+    handle: TaskHandle,
+    timetable: watch::Sender<Timetable>,
+}
+
+fn register_tasks(options: &RunOptions, frame: &mut Frame, context: &Contexts, config: &Config) -> Tasks {
+    let reports = frame.sources.mirror.clone();
+    let mirror = Arc::new(MirrorTask::new(
+        context.subscribe(),
+        reports,
+        Arc::clone(&options.notify),
+    ));
+    let (timetable, timetables) = watch::channel(mirror::timetable(config));
+    let task = Arc::<MirrorTask>::clone(&mirror);
+    let (handle, driver) = schedule::spawn(task, timetables, options.clock.clone(), frame.stop());
+    frame.sources.tasks.send_replace(vec![handle.clone()]);
+    frame.spawn(async move {
+        if driver.await.is_err() {
+            error!("the mirror's driver ended by a bug: nothing is mirrored until syncd is started again");
+        }
+    });
+    Tasks {
+        mirror,
+        handle,
+        timetable,
+    }
+}
+
+fn serve_commands(frame: &mut Frame, socket: UnixListener, tasks: &Tasks) {
+    let by_hand = tasks.mirror.by_hand(tasks.handle.clone());
     // A command waits for its pass as long as that takes.
-    frame.serve(socket, control::router(frame.view.clone(), commands), None);
+    frame.serve(socket, control::router(frame.view.clone(), by_hand), None);
     let ready = |ready: &mut crate::status::Ready| ready.set("commands", true, "the control socket is open");
     frame.sources.ready.send_modify(ready);
 }
@@ -105,12 +129,13 @@ fn look_after(
     hash: syncd_config::Digest,
     context: Contexts,
     registry: Option<Arc<Registry>>,
-    tasks: Vec<Follower>,
+    tasks: Tasks,
 ) {
     frame.spawn(upkeep::keep(store, frame.sources.ready.clone(), frame.stop()));
     let followers = Followers {
         context,
-        tasks,
+        timetable: tasks.timetable,
+        task: tasks.handle,
         registry,
         status: frame.sources.config.clone(),
     };

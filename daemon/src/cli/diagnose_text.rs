@@ -9,7 +9,19 @@ pub fn text(report: &DiagnoseReport, width: usize) -> String {
     let width = width.max(40);
     let verdict = &report.verdict;
     let mut lines = Vec::new();
+    if let Some(pod) = &report.pod {
+        let node = pod
+            .node
+            .as_ref()
+            .map_or_else(String::new, |node| format!(", on {node}"));
+        let of = format!(
+            "pod {}/{}, container {}{node}:",
+            pod.namespace, pod.name, pod.container
+        );
+        wrap(&mut lines, "", "", &of, width);
+    }
     let head = match verdict.cause {
+        Cause::None if report.pod.is_some() => format!("{}: nothing is wrong", report.image),
         Cause::None => format!("{}: nothing is wrong, as seen from here", report.image),
         cause => format!("{}: {cause} ({})", report.image, verdict.confidence.as_str()),
     };

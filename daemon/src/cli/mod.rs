@@ -6,6 +6,7 @@
 mod cluster;
 mod config;
 mod diagnose;
+mod diagnose_pod;
 pub mod diagnose_text;
 pub mod exit;
 mod explain;

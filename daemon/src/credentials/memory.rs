@@ -101,12 +101,7 @@ impl Memory {
         }
     }
 
-    /// The namespace is gone: one that is made again starts anew.
-    pub(super) fn forget_namespace(&mut self, namespace: &str) {
-        self.secrets.retain(|key, _| key.namespace != namespace);
-    }
-
-    /// The secret is gone for good.
+    /// The secret's namespace is gone: one that is made again starts anew.
     pub(super) fn forget(&mut self, key: &Key) {
         self.secrets.remove(key);
     }

@@ -2,6 +2,7 @@
 //! them, and nothing in here can hold a secret.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -59,14 +60,32 @@ pub(crate) struct Route {
     pub(crate) plain_http: bool,
     /// The proxy in between, as `host:port`.
     pub(crate) proxy: Option<String>,
-    /// The `registries` entry whose credential is used.
-    pub(crate) entry: Option<String>,
+    /// Whose credential is used, if any.
+    pub(crate) identity: Option<Identity>,
     /// Whether a `caFile` adds to the trusted CAs.
     pub(crate) extra_ca: bool,
     /// Whether this is the registry embedded in this configuration's own daemon.
     pub(crate) own: bool,
     /// Where the embedded registry of this configuration listens.
     pub(crate) embedded: Option<SocketAddr>,
+}
+
+/// Where a credential comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A `registries` entry of the configuration, by its name.
+    Entry(String),
+    /// A pull secret of the pod, by its name.
+    PullSecret(String),
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(name) => write!(f, "registries entry `{name}`"),
+            Self::PullSecret(name) => write!(f, "pull secret `{name}`"),
+        }
+    }
 }
 
 /// A failure as plain values.
@@ -223,7 +242,7 @@ impl Facts {
 
     /// Whether requests went out without a credential.
     pub(crate) fn anonymous(&self) -> bool {
-        self.route.as_ref().is_none_or(|route| route.entry.is_none())
+        self.route.as_ref().is_none_or(|route| route.identity.is_none())
     }
 
     /// Whether the registry let somebody without a credential in at `/v2/`.
@@ -249,8 +268,8 @@ impl Route {
 
     /// The identity, for people.
     pub(crate) fn identity(&self) -> String {
-        match &self.entry {
-            Some(entry) => format!("the credential of registries entry `{entry}`"),
+        match &self.identity {
+            Some(identity) => format!("the credential of {identity}"),
             None => "no credential".to_owned(),
         }
     }

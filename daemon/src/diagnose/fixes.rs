@@ -7,7 +7,7 @@ use syncd_config::Reference;
 use syncd_config::reference::Target;
 
 use super::causes::about;
-use super::facts::{Facts, MirrorFacts};
+use super::facts::{Facts, Identity, MirrorFacts};
 use super::faults::Finding;
 use super::near::near;
 use crate::oci::ErrorKind;
@@ -277,8 +277,8 @@ fn login(reference: &Reference) -> Vec<Fix> {
 
 fn credential(cause: Cause, facts: &Facts, reference: &Reference) -> Vec<Fix> {
     let mut out = remedies(cause);
-    let entry = facts.route.as_ref().and_then(|route| route.entry.as_ref());
-    if let (Some(entry), Some(first)) = (entry, out.first_mut()) {
+    let identity = facts.route.as_ref().and_then(|route| route.identity.as_ref());
+    if let (Some(Identity::Entry(entry)), Some(first)) = (identity, out.first_mut()) {
         first.text = match cause {
             Cause::AuthTokenExpired => format!("Renew the token in the file of registries entry `{entry}`."),
             _ => format!("Put the right user and password into registries entry `{entry}`."),

@@ -101,7 +101,7 @@ pub(crate) async fn mirror(probe: &Probe<'_>) -> MirrorFacts {
 fn place(probe: &Probe<'_>, mirror: &Mirror) -> Result<Option<Place>, RegistryError> {
     match &mirror.destination {
         Destination::Registry { host, .. } => Ok(Some(Place::Registry(Remote::source(
-            probe.client.clone(),
+            probe.mirror_client.clone(),
             host.clone(),
         )))),
         Destination::Embedded => store(probe).map(|store| store.map(Place::Folder)),

@@ -18,6 +18,7 @@ mod fixes;
 mod lookup;
 mod near;
 mod network;
+pub mod pod;
 mod presence;
 mod probe;
 mod pull;

@@ -9,7 +9,7 @@ use syncd_config::{Reference, RegistryHost};
 use syncd_providers::http::Reach;
 use tokio::time::{Instant, timeout_at};
 
-use super::facts::{Api, Facts, Fault, Route, Tags};
+use super::facts::{Api, Facts, Fault, Identity, Route, Tags};
 use super::{DiagnoseContext, DiagnoseOptions, lookup, network, pull};
 use crate::oci::look::Way;
 use crate::oci::remote::Remote;
@@ -18,22 +18,58 @@ use crate::oci::{ErrorKind, RegistryClient, RegistryError, RegistryRequest, Scop
 /// A page of tags is read up to here.
 const TAG_PAGE: usize = 4 << 20;
 
+/// As whom the registry is asked.
+pub(crate) enum Who {
+    /// As the configuration has it.
+    Configured,
+    /// As the node asks for a pod: by this client, which knows that one credential or none.
+    Node {
+        /// A client made by [`RegistryClient::with_only`].
+        client: RegistryClient,
+        /// The pull secret that the credential is from.
+        secret: Option<String>,
+    },
+}
+
 /// Everything that could be seen.
 pub(crate) async fn look(context: &DiagnoseContext, image: &str, options: &DiagnoseOptions) -> Facts {
+    look_as(context, image, options, &Who::Configured, true).await
+}
+
+/// Everything that could be seen by `who`; the mirror, when it is asked, always as the
+/// configuration has it.
+pub(crate) async fn look_as(
+    context: &DiagnoseContext,
+    image: &str,
+    options: &DiagnoseOptions,
+    who: &Who,
+    mirror: bool,
+) -> Facts {
     let mut facts = Facts::new(image, options.platform.clone());
     let Ok(reference) = facts.reference.clone() else {
         return facts;
     };
+    let once = |client: &RegistryClient| client.without_retries().waiting_at_most(Duration::ZERO);
     let probe = Probe {
         context,
-        client: context.client.without_retries().waiting_at_most(Duration::ZERO),
+        client: match who {
+            Who::Configured => once(&context.client),
+            Who::Node { client, .. } => once(client),
+        },
+        mirror_client: once(&context.client),
+        who,
         reference: &reference,
         end: Instant::now() + options.deadline,
         step: options.step,
         blobs: options.blobs,
     };
-    let (_, mirror) = tokio::join!(probe.ask(&mut facts), lookup::mirror(&probe));
-    facts.mirror = mirror;
+    if mirror {
+        let (_, mirror) = tokio::join!(probe.ask(&mut facts), lookup::mirror(&probe));
+        facts.mirror = mirror;
+    } else {
+        // `None` says that something failed; the facts say what.
+        let _ended = probe.ask(&mut facts).await;
+    }
     facts
 }
 
@@ -42,6 +78,9 @@ pub(crate) struct Probe<'a> {
     pub(crate) context: &'a DiagnoseContext,
     /// Sends everything once.
     pub(crate) client: RegistryClient,
+    /// The same, as the configuration has it: for the mirror.
+    pub(crate) mirror_client: RegistryClient,
+    who: &'a Who,
     pub(crate) reference: &'a Reference,
     end: Instant,
     step: Duration,
@@ -88,7 +127,12 @@ impl Probe<'_> {
             port: known.map_or_else(|| host.port().unwrap_or(443), |way| way.port),
             plain_http: known.is_some_and(|way| way.plain_http),
             proxy: known.and_then(|way| way.proxy.clone()),
-            entry: known.and_then(|way| way.entry.clone().filter(|_| way.identity)),
+            identity: match self.who {
+                Who::Configured => known
+                    .and_then(|way| way.entry.clone().filter(|_| way.identity))
+                    .map(Identity::Entry),
+                Who::Node { secret, .. } => secret.clone().map(Identity::PullSecret),
+            },
             extra_ca: known.is_some_and(|way| way.extra_ca),
             own: registry.is_some_and(|registry| lookup::is_own(registry, host)),
             embedded: registry.map(|registry| registry.listen),

@@ -99,8 +99,8 @@ fn tag_not_found(at: &str, reference: &Reference, sure: bool) -> String {
 
 /// Nothing failed: says what that covers, and what not.
 fn well(facts: &Facts, reference: &Reference) -> String {
-    let how = match facts.route.as_ref().and_then(|route| route.entry.as_ref()) {
-        Some(entry) => format!("with registries entry `{entry}`"),
+    let how = match facts.route.as_ref().and_then(|route| route.identity.as_ref()) {
+        Some(identity) => format!("with {identity}"),
         None => "without a credential".to_owned(),
     };
     let platform = match &facts.image {

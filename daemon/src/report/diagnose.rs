@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct DiagnoseReport {
     /// The image asked about, in full.
     pub image: String,
+    /// The pod asked about; only when one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodRef>,
     /// The answer.
     pub verdict: Verdict,
     /// Other causes that the evidence allows.
@@ -17,6 +20,19 @@ pub struct DiagnoseReport {
     pub checks: Vec<Check>,
     /// What to do.
     pub fixes: Vec<Fix>,
+}
+
+/// The container that a diagnosis is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodRef {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// The container of it that has the trouble; the first one when none has.
+    pub container: String,
+    /// The node it is on, once it has one.
+    pub node: Option<String>,
 }
 
 /// The answer.
@@ -58,7 +74,7 @@ pub enum Confidence {
 pub struct Check {
     /// `reference`, `dns`, `tcp`, `tls`, `api`, `auth`, `manifest`, `platform`, `mirror.presence`, …
     pub id: String,
-    /// `reference`, `network`, `registry`, `mirror`.
+    /// `reference`, `network`, `registry`, `mirror`, `message`; of a pod also `pod`, `secrets`, `node`.
     pub category: String,
     /// How it went.
     pub status: CheckStatus,

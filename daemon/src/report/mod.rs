@@ -13,6 +13,8 @@ pub use credentials::{
     RegistryCredential, TargetOutcome, TargetReport,
 };
 pub use daemon::{ConfigProblem, ConfigStatus, DaemonReport, TasksReport};
-pub use diagnose::{Alternative, Cause, Check, CheckStatus, Confidence, DiagnoseReport, Fix, Verdict};
+pub use diagnose::{
+    Alternative, Cause, Check, CheckStatus, Confidence, DiagnoseReport, Fix, PodRef, Verdict,
+};
 pub use mirror::{ImageError, ImageOutcome, ImageReport, MirrorReport, MirrorTotals, Requests, Verified};
 pub use task::{Activation, LastRun, Outcome, TaskStatus};

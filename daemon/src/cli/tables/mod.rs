@@ -1,7 +1,5 @@
 //! The reports as tables and lines for people: pure text, at most 80 columns unless `wide`.
 
-mod credentials;
-
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,8 +7,6 @@ use super::output::{Paint, paint};
 use crate::report::{
     ConfigStatus, ImageOutcome, ImageReport, MirrorReport, Outcome, TaskStatus, TasksReport, Verified,
 };
-
-pub(crate) use credentials::{Changes, CredentialView, credential_troubles, credentials};
 
 const WIDTH: u16 = 80;
 /// Hexadecimal digits of a digest that people compare by eye.
@@ -258,7 +254,5 @@ fn rough(span: SignedDuration) -> String {
     }
 }
 
-#[cfg(test)]
-mod credentials_tests;
 #[cfg(test)]
 mod tests;

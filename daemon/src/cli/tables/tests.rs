@@ -3,11 +3,11 @@
 use super::*;
 use crate::report::{Activation, ConfigProblem, ImageError, LastRun, MirrorTotals, Requests};
 
-pub(super) fn at(text: &str) -> Timestamp {
+fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(super) fn now() -> Timestamp {
+fn now() -> Timestamp {
     at("2026-03-10T12:00:00Z")
 }
 
@@ -94,7 +94,7 @@ fn tasks_report() -> TasksReport {
     }
 }
 
-pub(super) fn fits(text: &str) {
+fn fits(text: &str) {
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }

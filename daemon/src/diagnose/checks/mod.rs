@@ -56,6 +56,44 @@ impl Judged {
 
 /// The whole report.
 pub(crate) fn judge(facts: &Facts) -> DiagnoseReport {
+    let Examined {
+        checks,
+        found,
+        mirror,
+    } = examine(facts);
+    let finding = found
+        .or(mirror)
+        .unwrap_or_else(|| Finding::new(Cause::None, Confidence::Likely, "", ""));
+    DiagnoseReport {
+        image: match &facts.reference {
+            Ok(reference) => reference.to_string(),
+            Err(_) => facts.asked.clone(),
+        },
+        pod: None,
+        fixes: fixes::fixes(&finding, facts),
+        verdict: Verdict {
+            cause: finding.cause,
+            confidence: finding.confidence,
+            summary: super::summary::summary(&finding, facts),
+            evidence: finding.evidence,
+        },
+        alternatives: finding.alternatives,
+        checks,
+    }
+}
+
+/// The checks with what they found.
+pub(crate) struct Examined {
+    /// One a step, then the mirror's.
+    pub(crate) checks: Vec<Check>,
+    /// What the first step that failed found.
+    pub(crate) found: Option<Finding>,
+    /// What is wrong with the mirror.
+    pub(crate) mirror: Option<Finding>,
+}
+
+/// Looks at every step.
+pub(crate) fn examine(facts: &Facts) -> Examined {
     let mut checks = Vec::new();
     let mut found: Option<(Finding, &'static str)> = None;
     for (id, category, claim, look) in steps(facts) {
@@ -75,24 +113,10 @@ pub(crate) fn judge(facts: &Facts) -> DiagnoseReport {
         "mirror",
         "the mirror has the image",
     ));
-    let finding = found
-        .map(|(finding, _)| finding)
-        .or(mirror.finding)
-        .unwrap_or_else(|| Finding::new(Cause::None, Confidence::Likely, "", ""));
-    DiagnoseReport {
-        image: match &facts.reference {
-            Ok(reference) => reference.to_string(),
-            Err(_) => facts.asked.clone(),
-        },
-        fixes: fixes::fixes(&finding, facts),
-        verdict: Verdict {
-            cause: finding.cause,
-            confidence: finding.confidence,
-            summary: super::summary::summary(&finding, facts),
-            evidence: finding.evidence,
-        },
-        alternatives: finding.alternatives,
+    Examined {
         checks,
+        found: found.map(|(finding, _)| finding),
+        mirror: mirror.finding,
     }
 }
 
@@ -294,12 +318,12 @@ fn auth(facts: &Facts) -> Judged {
     let (Some(login), Some(route)) = (&facts.login, &facts.route) else {
         return Judged::skip("not looked at");
     };
-    match (login, &route.entry) {
-        (Ok(()), Some(entry)) if facts.open() => Judged::pass(format!(
-            "not asked for at /v2/; there is entry `{entry}` if it is"
-        )),
+    match (login, &route.identity) {
+        (Ok(()), Some(identity)) if facts.open() => {
+            Judged::pass(format!("not asked for at /v2/; there is {identity} if it is"))
+        }
         (Ok(()), None) if facts.open() => Judged::pass("none asked for at /v2/"),
-        (Ok(()), Some(entry)) => Judged::pass(format!("registries entry `{entry}` was accepted")),
+        (Ok(()), Some(identity)) => Judged::pass(format!("{identity} was accepted")),
         (Ok(()), None) => Judged::pass("without a credential; an anonymous token was given"),
         (Err(fault), _) => refused_at_the_door(facts, fault),
     }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::judge;
 use crate::diagnose::facts::{
-    Api, Blobs, Connect, Facts, Fault, Fits, Handshake, ImageFacts, ManifestFacts, MirrorFacts, Route, Tags,
+    Api, Blobs, Connect, Facts, Fault, Fits, Handshake, Identity, ImageFacts, ManifestFacts, MirrorFacts,
+    Route, Tags,
 };
 use crate::diagnose::faults::{Around, Step, cause_of};
 use crate::oci::ErrorKind;
@@ -233,7 +234,7 @@ fn route(host: &str, entry: Option<&str>) -> Route {
         port: host.port().unwrap_or(443),
         plain_http: false,
         proxy: None,
-        entry: entry.map(str::to_owned),
+        identity: entry.map(|name| Identity::Entry(name.to_owned())),
         extra_ca: false,
         own: false,
         embedded: None,

@@ -28,6 +28,7 @@ pub(in crate::diagnose) fn answer(image: Option<&str>, text: &str) -> DiagnoseRe
     }
     DiagnoseReport {
         image: asked,
+        pod: None,
         verdict: Verdict {
             cause: first.cause,
             confidence: first.confidence,
@@ -43,6 +44,7 @@ pub(in crate::diagnose) fn answer(image: Option<&str>, text: &str) -> DiagnoseRe
 fn unknown(asked: String) -> DiagnoseReport {
     DiagnoseReport {
         image: asked,
+        pod: None,
         verdict: Verdict {
             cause: Cause::Unknown,
             confidence: Confidence::Possible,
@@ -110,7 +112,7 @@ fn show_events() -> Fix {
 }
 
 /// What to do; the first line comes with its command.
-fn fixes(cause: Cause, image: &str) -> Vec<Fix> {
+pub(in crate::diagnose) fn fixes(cause: Cause, image: &str) -> Vec<Fix> {
     let mut out: Vec<Fix> = about(cause).remedy.iter().map(|line| say(line)).collect();
     for fix in &mut out {
         fix.destructive = takes_away(&fix.text);

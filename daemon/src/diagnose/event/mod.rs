@@ -19,7 +19,7 @@ mod remote;
 mod rule;
 mod store;
 
-pub(in crate::diagnose) use self::answer::answer;
+pub(in crate::diagnose) use self::answer::{answer, fixes};
 use self::fold::{Folded, fold};
 use self::pieces::{Piece, Role};
 use self::place::Place;

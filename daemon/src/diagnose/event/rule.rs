@@ -91,9 +91,7 @@ const BEFORE: [&str; 8] = [
     "response",
     "returned",
 ];
-const AFTER: [&str; 11] = [
-    " bad request",
-    " method not allowed",
+const AFTER: [&str; 9] = [
     " unauthorized",
     " forbidden",
     " not found",
