@@ -4,12 +4,16 @@
 //! along; no scheduler either, so a pod names its node.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use tempfile::TempDir;
 
 use crate::certs::{Authority, Identity, signing_key};
@@ -68,6 +72,42 @@ impl Apiserver {
     pub fn kubeconfig_for(&self, file: &str, user: &str, group: &str) -> Result<PathBuf> {
         let identity = self.authority.client(file, user, group)?;
         write_kubeconfig(self.folder.path(), &self.url, &self.authority, &identity, file)
+    }
+
+    /// A kubeconfig with exactly the rights of a service account, by a token of its own that is
+    /// good for an hour. The account must be there; its namespace becomes the context's.
+    pub async fn kubeconfig_of_account(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                expiration_seconds: Some(3600),
+                ..TokenRequestSpec::default()
+            }),
+            ..TokenRequest::default()
+        };
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let reply = accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .context("ask for a service account's token")?;
+        let token = reply.status.map(|status| status.token).unwrap_or_default();
+        let user = serde_json::json!({ "token": token });
+        let name = format!("account-{namespace}-{account}");
+        let path = write(
+            self.folder.path(),
+            &self.url,
+            &self.authority,
+            user,
+            &name,
+            namespace,
+        )?;
+        // The token is a secret, though only of this test.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).context("close a kubeconfig")?;
+        Ok(path)
+    }
+
+    /// A client for a kubeconfig of this server.
+    pub async fn client_of(&self, kubeconfig: &Path) -> Result<Client> {
+        client(kubeconfig).await
     }
 
     /// A `kubectl` command with all rights.
@@ -168,19 +208,32 @@ fn write_kubeconfig(
     identity: &Identity,
     name: &str,
 ) -> Result<PathBuf> {
+    let user = serde_json::json!({
+        "client-certificate": identity.cert,
+        "client-key": identity.key,
+    });
+    write(folder, url, authority, user, name, "default")
+}
+
+fn write(
+    folder: &Path,
+    url: &str,
+    authority: &Authority,
+    user: serde_json::Value,
+    name: &str,
+    namespace: &str,
+) -> Result<PathBuf> {
+    let context = serde_json::json!({ "cluster": "test", "user": name, "namespace": namespace });
     let config = serde_json::json!({
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
-        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": name } }],
+        "contexts": [{ "name": "test", "context": context }],
         "clusters": [{
             "name": "test",
             "cluster": { "server": url, "certificate-authority": authority.certificate() },
         }],
-        "users": [{
-            "name": name,
-            "user": { "client-certificate": identity.cert, "client-key": identity.key },
-        }],
+        "users": [{ "name": name, "user": user }],
     });
     let path = folder.join(format!("{name}.kubeconfig"));
     fs::write(&path, config.to_string()).context("write a kubeconfig")?;

@@ -11,8 +11,10 @@
 //! - [`certs`][]: a certificate authority
 //! - [`image`][]: test images as OCI layouts
 //! - [`registry`][]: distribution
+//! - [`faulty`][]: a registry that fails on purpose
 //! - [`apiserver`][]: etcd and kube-apiserver
 //! - [`node`][]: kubelet, containerd, runc
+//! - [`names`][]: a resolver that knows no name
 //! - [`namespace`][]: a namespace of the test's own
 //! - [`proxy`][]: a recorder of what clients send
 //! - [`secrets`][]: unique secrets, looked for in every output
@@ -21,8 +23,10 @@
 pub mod apiserver;
 pub mod certs;
 pub mod error;
+pub mod faulty;
 pub mod http;
 pub mod image;
+pub mod names;
 pub mod namespace;
 pub mod node;
 pub mod process;
@@ -34,6 +38,7 @@ pub mod tools;
 
 pub use apiserver::Apiserver;
 pub use error::{Error, Result};
+pub use faulty::{Fault, Faulty, Login, Refusal};
 pub use namespace::with_temp_ns;
 pub use node::Node;
 pub use process::Server;

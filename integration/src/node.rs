@@ -4,7 +4,8 @@
 //! (which detach from containerd) and mounts end with the test as well. All
 //! traffic of containerd that is not on the loopback goes to a recorder that
 //! answers nothing: no test pulls from outside by accident, and a test can say
-//! that nothing tried to.
+//! that nothing tried to. Its resolver knows no name: names below `.invalid`, which
+//! do not go through the proxy, fail as misspelt ones do.
 //!
 //! Two kubelets on one machine would clear away each other's control groups, so
 //! nodes take turns: a file lock is held while one runs.
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 use crate::apiserver::Apiserver;
 use crate::error::{Context, Result};
 use crate::image::{Image, write_layout};
+use crate::names::NoNames;
 use crate::namespace::dump;
 use crate::process::{Server, free_port, run, wait_for};
 use crate::proxy::Recorder;
@@ -36,6 +38,7 @@ pub struct Node {
     name: String,
     server: Server,
     outside: Recorder,
+    names: NoNames,
     _pause: Registry,
     folder: TempDir,
     _turn: File,
@@ -50,11 +53,13 @@ impl Node {
         let name = format!("node-{}", std::process::id());
         let (pause, pause_image) = pause_image(folder.path()).await?;
         let outside = Recorder::silent().await?;
+        let names = NoNames::start(folder.path()).await?;
 
         let kubeconfig =
             apiserver.kubeconfig_for("kubelet", &format!("system:node:{name}"), "system:nodes")?;
         write_configs(folder.path(), &pause_image)?;
-        let command = command(folder.path(), &name, &kubeconfig, &outside)?;
+        let mut command = command(folder.path(), &name, &kubeconfig, &outside)?;
+        command.env("RESOLV_CONF", names.resolv_conf());
         let mut server = Server::start("kubelet and containerd", command, &folder.path().join("log"))?;
         let nodes: Api<KubeNode> = Api::all(apiserver.client.clone());
         server
@@ -64,6 +69,7 @@ impl Node {
             name,
             server,
             outside,
+            names,
             _pause: pause,
             folder,
             _turn: turn,
@@ -87,6 +93,12 @@ impl Node {
         let folder = self.certs_d().join(host);
         fs::create_dir_all(&folder).context("make a folder of certs.d")?;
         fs::write(folder.join("hosts.toml"), text).context("write a hosts.toml")
+    }
+
+    /// The same program as it would run with the node's resolver, which knows no
+    /// name at all.
+    pub fn with_resolver(&self, program: &Command) -> Result<Command> {
+        self.names.wrap(program)
     }
 
     /// Connections that tried to leave the machine's loopback.
@@ -277,6 +289,7 @@ fn command(folder: &Path, name: &str, kubeconfig: &Path, outside: &Recorder) -> 
     // The shell is process 1 of the namespace: when it ends, all end.
     // The folders that are not configurable are hidden by empty ones.
     let script = r#"
+mount --bind "$RESOLV_CONF" /etc/resolv.conf || exit
 for folder in /var/lib/kubelet /run/containerd /var/log/containers; do
     mkdir -p "$folder" && mount -t tmpfs tmpfs "$folder" || exit
 done
@@ -308,7 +321,7 @@ exit 1
         .env("PATH", program_path(&Tools::path("containerd-shim-runc-v2")?))
         .env("HTTP_PROXY", outside.url())
         .env("HTTPS_PROXY", outside.url())
-        .env("NO_PROXY", "127.0.0.1,localhost");
+        .env("NO_PROXY", "127.0.0.1,localhost,.invalid");
     Tools::system("runc")?;
     Ok(command)
 }

@@ -18,6 +18,8 @@ use crate::tools::Tools;
 pub struct RegistryOptions {
     /// Serve TLS with a certificate of an authority of its own.
     pub tls: bool,
+    /// The only name in that certificate; without, the names of the loopback.
+    pub certificate_name: Option<&'static str>,
     /// User and password to ask for; without, everybody may read and write.
     pub login: Option<(String, String)>,
     /// Log each request (for counting them).
@@ -42,7 +44,9 @@ impl Registry {
         let mut identity = None;
         if options.tls {
             let made = Authority::new(folder.path())?;
-            identity = Some(made.server("registry", &["127.0.0.1", "localhost"])?);
+            let own = options.certificate_name;
+            let names = own.map_or_else(|| vec!["127.0.0.1", "localhost"], |name| vec![name]);
+            identity = Some(made.server("registry", &names)?);
             authority = Some(made);
         }
         let config = config(folder.path(), port, &options, identity.as_ref())?;

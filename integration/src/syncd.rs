@@ -34,9 +34,9 @@ impl Setup {
         let status = format!("127.0.0.1:{}", free_port()?);
         let registry = format!("127.0.0.1:{}", free_port()?);
         let text = text
+            .replace("../../target/quickstart", "state")
             .replace("127.0.0.1:5050", &registry)
             .replace("127.0.0.1:8080", &status);
-        let text = with_state_dir(&text);
         let setup = Self {
             folder,
             status,

@@ -99,12 +99,13 @@ async fn sync_copies_between_registries_each_with_its_own_login() -> Result<()> 
         tls: true,
         login: login("reader", &read),
         access_log: true,
+        ..Default::default()
     });
     let source = source.await?;
     let target = RegistryOptions {
         login: login("writer", &write),
         access_log: true,
-        tls: false,
+        ..Default::default()
     };
     let target = Registry::start(target).await?;
     let layout = image.folder.to_string_lossy();

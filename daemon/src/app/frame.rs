@@ -14,11 +14,11 @@ use tracing::warn;
 
 use super::signals::{Signals, is_told};
 use super::{Notice, RunOptions, StartError, lock, reload, upkeep};
-use crate::context::flush_index;
+use crate::context::{Context, flush_index};
 use crate::control;
 use crate::oci::layout::Layout;
 use crate::registry::{self, Registry};
-use crate::status::{self, Listener, View, ViewSources};
+use crate::status::{self, Counters, Listener, View, ViewSources};
 use crate::telemetry::chain;
 
 /// After the signal to stop, this much time to end everything in order.
@@ -32,6 +32,7 @@ pub(super) struct Frame {
     pub(super) sources: ViewSources,
     jobs: JoinSet<()>,
     registry: Arc<OnceLock<Arc<Registry>>>,
+    context: Arc<OnceLock<watch::Receiver<Arc<Context>>>>,
 }
 
 impl Frame {
@@ -39,9 +40,17 @@ impl Frame {
         let now = options.clock.now();
         let registry = Arc::new(OnceLock::<Arc<Registry>>::new());
         let served_by = Arc::clone(&registry);
-        let served = Arc::new(move || served_by.get().map(|registry| upkeep::served(registry)));
+        let context = Arc::new(OnceLock::<watch::Receiver<Arc<Context>>>::new());
+        let minted_by = Arc::clone(&context);
+        let counters = Counters {
+            served: Arc::new(move || served_by.get().map(|registry| upkeep::served(registry))),
+            mints: Arc::new(move || {
+                let context = minted_by.get().map(|context| Arc::clone(&context.borrow()));
+                context.map_or_else(Vec::new, |context| context.mints())
+            }),
+        };
         let file = options.config_path.display().to_string();
-        let (view, sources) = View::new(now, reload::first_status(file.clone(), now), served);
+        let (view, sources) = View::new(now, reload::first_status(file.clone(), now), counters);
         sources.ready.send_modify(|ready| {
             ready.set("configuration", true, file);
             ready.set("store", false, "not opened yet");
@@ -57,7 +66,13 @@ impl Frame {
             sources,
             jobs: JoinSet::new(),
             registry,
+            context,
         }
+    }
+
+    /// What is counted there is shown from now on.
+    pub(super) fn count(&self, context: watch::Receiver<Arc<Context>>) {
+        let _first = self.context.set(context);
     }
 
     pub(super) fn stop(&self) -> watch::Receiver<bool> {

@@ -35,6 +35,8 @@ pub(super) fn timetable(config: &Config) -> Timetable {
 pub(super) struct MirrorTask {
     contexts: watch::Receiver<Arc<Context>>,
     reports: Reports,
+    /// How many passes have ended.
+    ended: watch::Sender<u64>,
     notify: Notify,
     first: AtomicBool,
     /// The deepest verification asked for since the last run began.
@@ -42,10 +44,16 @@ pub(super) struct MirrorTask {
 }
 
 impl MirrorTask {
-    pub(super) fn new(contexts: watch::Receiver<Arc<Context>>, reports: Reports, notify: Notify) -> Self {
+    pub(super) fn new(
+        contexts: watch::Receiver<Arc<Context>>,
+        reports: Reports,
+        ended: watch::Sender<u64>,
+        notify: Notify,
+    ) -> Self {
         Self {
             contexts,
             reports,
+            ended,
             notify,
             first: AtomicBool::new(true),
             verify: Mutex::default(),
@@ -107,6 +115,7 @@ impl MirrorTask {
         } else {
             (self.notify)(Notice::Pass(why, &report));
         }
+        self.ended.send_modify(|count| *count += 1);
         finished
     }
 }

@@ -1,5 +1,6 @@
 //! The composition root of `syncd run`, read from top to bottom.
 
+mod credentials;
 mod error;
 mod frame;
 mod lock;
@@ -8,6 +9,7 @@ mod options;
 mod reload;
 mod signals;
 mod summary;
+mod tasks;
 mod upkeep;
 
 use std::sync::Arc;
@@ -15,21 +17,20 @@ use std::sync::Arc;
 use syncd_config::{Config, Loaded};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
-use tracing::error;
 
 use crate::context::Context;
 use crate::control;
 use crate::oci::layout::Layout;
 use crate::registry::Registry;
-use crate::schedule::{self, TaskHandle, Timetable};
+pub use credentials::options as credential_options;
 pub use error::StartError;
 use frame::Frame;
-use mirror::MirrorTask;
 pub use mirror::options as pass_options;
 pub use options::{Notice, Notify, RunOptions};
-use reload::{Followers, Reload};
+use reload::{Follower, Followers, Reload};
 use signals::{Signals, is_told};
-pub use summary::{mirror_summary, size};
+pub(crate) use summary::counted;
+pub use summary::{credential_summary, mirror_summary, size};
 
 /// The daemon, from start to stop.
 ///
@@ -57,12 +58,13 @@ async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError>
     };
 
     let context = build_clients(&config, &store, &options)?;
+    frame.count(context.subscribe());
     let registry = frame.serve_registry(&store).await?;
     let socket = control::listen(&config.state_dir)?;
     (options.notify)(Notice::Ready(&config));
 
-    let tasks = register_tasks(&options, &mut frame, &context, &config);
-    serve_commands(&mut frame, socket, &tasks);
+    let tasks = tasks::register(&options, &mut frame, &context);
+    serve_commands(&mut frame, socket, tasks.commands);
     look_after(
         &options,
         &mut frame,
@@ -70,7 +72,7 @@ async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError>
         hash,
         context,
         registry,
-        tasks,
+        tasks.followers,
     );
 
     frame.until_stopped(&store, &options).await;
@@ -80,44 +82,18 @@ async fn daemon(options: RunOptions, signals: Signals) -> Result<(), StartError>
 type Contexts = watch::Sender<Arc<Context>>;
 
 fn build_clients(config: &Arc<Config>, store: &Layout, options: &RunOptions) -> Result<Contexts, StartError> {
-    let context = Context::new(Arc::clone(config), Some(store.clone()), options.clock.clone());
+    let context = Context::new(
+        Arc::clone(config),
+        Some(store.clone()),
+        options.clock.clone(),
+        options.cluster.clone(),
+    );
     Ok(watch::channel(Arc::new(context.map_err(StartError::Client)?)).0)
 }
 
-/// The scheduled tasks: today the mirror.
-struct Tasks {
-    mirror: Arc<MirrorTask>,
-    handle: TaskHandle,
-    timetable: watch::Sender<Timetable>,
-}
-
-fn register_tasks(options: &RunOptions, frame: &mut Frame, context: &Contexts, config: &Config) -> Tasks {
-    let reports = frame.sources.mirror.clone();
-    let mirror = Arc::new(MirrorTask::new(
-        context.subscribe(),
-        reports,
-        Arc::clone(&options.notify),
-    ));
-    let (timetable, timetables) = watch::channel(mirror::timetable(config));
-    let task = Arc::<MirrorTask>::clone(&mirror);
-    let (handle, driver) = schedule::spawn(task, timetables, options.clock.clone(), frame.stop());
-    frame.sources.tasks.send_replace(vec![handle.clone()]);
-    frame.spawn(async move {
-        if driver.await.is_err() {
-            error!("the mirror's driver ended by a bug: nothing is mirrored until syncd is started again");
-        }
-    });
-    Tasks {
-        mirror,
-        handle,
-        timetable,
-    }
-}
-
-fn serve_commands(frame: &mut Frame, socket: UnixListener, tasks: &Tasks) {
-    let by_hand = tasks.mirror.by_hand(tasks.handle.clone());
+fn serve_commands(frame: &mut Frame, socket: UnixListener, commands: control::Commands) {
     // A command waits for its pass as long as that takes.
-    frame.serve(socket, control::router(frame.view.clone(), by_hand), None);
+    frame.serve(socket, control::router(frame.view.clone(), commands), None);
     let ready = |ready: &mut crate::status::Ready| ready.set("commands", true, "the control socket is open");
     frame.sources.ready.send_modify(ready);
 }
@@ -129,13 +105,12 @@ fn look_after(
     hash: syncd_config::Digest,
     context: Contexts,
     registry: Option<Arc<Registry>>,
-    tasks: Tasks,
+    tasks: Vec<Follower>,
 ) {
     frame.spawn(upkeep::keep(store, frame.sources.ready.clone(), frame.stop()));
     let followers = Followers {
         context,
-        timetable: tasks.timetable,
-        task: tasks.handle,
+        tasks,
         registry,
         status: frame.sources.config.clone(),
     };

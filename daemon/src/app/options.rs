@@ -7,7 +7,8 @@ use std::time::Duration;
 use syncd_config::Config;
 use syncd_providers::Clock;
 
-use crate::report::{Activation, MirrorReport};
+use crate::cluster::ClusterOptions;
+use crate::report::{Activation, CredentialReport, MirrorReport};
 
 /// What `run` needs to know.
 pub struct RunOptions {
@@ -15,6 +16,8 @@ pub struct RunOptions {
     pub config_path: PathBuf,
     /// How long to wait for another process that holds the store.
     pub lock_wait: Duration,
+    /// Which cluster, when credentials are kept in one.
+    pub cluster: ClusterOptions,
     /// The wall clock.
     pub clock: Clock,
     /// Told of what a person at the terminal wants to know.
@@ -37,6 +40,8 @@ pub enum Notice<'a> {
     FirstPass(&'a Config, &'a MirrorReport),
     /// A later one has.
     Pass(Activation, &'a MirrorReport),
+    /// A credential pass has ended.
+    Credentials(Activation, &'a CredentialReport),
     /// The end begins.
     Stopping,
 }

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::RunOptions;
 use super::signals::is_told;
-use super::{RunOptions, mirror};
 use crate::context::Context;
 use crate::registry::Registry;
 use crate::report::{Activation, ConfigProblem, ConfigStatus};
@@ -39,11 +39,20 @@ pub(super) fn first_status(file: String, now: Timestamp) -> ConfigStatus {
     }
 }
 
+/// The timetable that a configuration asks for.
+pub(super) type TableOf = fn(&Config) -> Timetable;
+
+/// A task that runs by the configuration.
+pub(super) struct Follower {
+    pub(super) task: TaskHandle,
+    pub(super) timetable: watch::Sender<Timetable>,
+    pub(super) table_of: TableOf,
+}
+
 /// Those who are given a new configuration.
 pub(super) struct Followers {
     pub(super) context: watch::Sender<Arc<Context>>,
-    pub(super) timetable: watch::Sender<Timetable>,
-    pub(super) task: TaskHandle,
+    pub(super) tasks: Vec<Follower>,
     pub(super) registry: Option<Arc<Registry>>,
     pub(super) status: watch::Sender<ConfigStatus>,
 }
@@ -98,9 +107,10 @@ impl Reload {
             warnings,
             ..
         } = loaded;
-        let running = Arc::clone(&self.to.context.borrow());
-        let (config, needs_restart) = merge(&running.config, config);
-        let context = match running.with_config(Arc::new(config)) {
+        let running = Arc::clone(&self.to.context.borrow().config);
+        let (config, needs_restart) = merge(&running, config);
+        let next = self.to.context.borrow().with_config(Arc::new(config));
+        let context = match next {
             Ok(context) => context,
             Err(error) => return self.problem(Some(chain(&error))),
         };
@@ -112,7 +122,9 @@ impl Reload {
             _ => None,
         };
         self.hash = hash;
-        self.to.timetable.send_replace(mirror::timetable(&context.config));
+        for task in &self.to.tasks {
+            task.timetable.send_replace((task.table_of)(&context.config));
+        }
         self.to.context.send_replace(Arc::new(context));
         let now = self.clock.now();
         if needs_restart.is_empty() {
@@ -131,7 +143,9 @@ impl Reload {
                 chain(&error)
             )));
         }
-        self.to.task.activate(Activation::Change);
+        for task in &self.to.tasks {
+            task.task.activate(Activation::Change);
+        }
     }
 
     /// Notes a problem, or that there is none; says it once.

@@ -1,6 +1,6 @@
-//! A mirror pass in one line.
+//! A pass in one line.
 
-use crate::report::{ImageOutcome, MirrorReport};
+use crate::report::{CredentialReport, CredentialResult, CredentialTotals, ImageOutcome, MirrorReport};
 
 /// `3 images: 1 copied, 1 already there, 1 failed; 12.3 kB sent, 3 requests`.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn mirror_summary(report: &MirrorReport) -> String {
     for (count, what) in [
         (totals.copied, "copied"),
         (totals.present, "already there"),
-        (u64::try_from(skipped.count()).unwrap_or(u64::MAX), "to be copied"),
+        (number(skipped.count()), "to be copied"),
         (totals.failed, "failed"),
     ] {
         if count > 0 {
@@ -33,6 +33,72 @@ pub fn mirror_summary(report: &MirrorReport) -> String {
         size(totals.bytes),
         if requests == 1 { "request" } else { "requests" },
     )
+}
+
+/// `2 registries: 1 minted, 1 kept; 4 targets: 1 created, 3 unchanged`.
+#[must_use]
+pub fn credential_summary(report: &CredentialReport) -> String {
+    let of = |result| {
+        let found = report.registries.iter().filter(|one| one.result == result);
+        number(found.count())
+    };
+    let registries = counted(
+        number(report.registries.len()),
+        ["registry", "registries"],
+        &[
+            (of(CredentialResult::Minted), "minted"),
+            (of(CredentialResult::Kept), "kept"),
+            (of(CredentialResult::Failed), "failed"),
+        ],
+    );
+    let CredentialTotals {
+        targets,
+        created,
+        updated,
+        unchanged,
+        removed,
+        refused,
+        failed,
+        mints: _,
+    } = report.totals;
+    let targets = counted(
+        targets,
+        ["target", "targets"],
+        &[
+            (created, "created"),
+            (updated, "updated"),
+            (unchanged, "unchanged"),
+            (removed, "removed"),
+            (refused, "refused"),
+            (failed, "failed"),
+        ],
+    );
+    let mut text = format!("{registries}; {targets}");
+    if let Some(removal) = &report.removal {
+        text.push_str(&format!("; {} wait to be removed", removal.items.len()));
+    }
+    if !report.incomplete.is_empty() {
+        text.push_str("; not everything could be seen");
+    }
+    text
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// `4 targets: 1 created, 3 unchanged`.
+pub(crate) fn counted(all: u64, [one, many]: [&str; 2], parts: &[(u64, &str)]) -> String {
+    let noun = if all == 1 { one } else { many };
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if parts.is_empty() {
+        return format!("{all} {noun}");
+    }
+    format!("{all} {noun}: {}", parts.join(", "))
 }
 
 /// Bytes for people, in powers of 1000.
@@ -56,7 +122,7 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{ImageReport, MirrorTotals, Requests};
+    use crate::report::{ImageReport, MirrorTotals, PendingRemoval, RegistryCredential, Requests};
 
     #[test]
     fn one_line() {
@@ -94,6 +160,52 @@ mod tests {
         assert_eq!(
             mirror_summary(&report),
             "0 images: nothing to do; 0 B sent, 0 requests"
+        );
+    }
+
+    #[test]
+    fn one_line_of_credentials() {
+        let registry = RegistryCredential {
+            name: String::new(),
+            host: String::new(),
+            identity: String::new(),
+            result: CredentialResult::Kept,
+            minted: None,
+            expires: None,
+            next_refresh: None,
+            proven: true,
+            proof: String::new(),
+            error: None,
+        };
+        let mut report = CredentialReport {
+            started: jiff::Timestamp::UNIX_EPOCH,
+            registries: vec![registry.clone(), registry],
+            targets: Vec::new(),
+            removal: None,
+            incomplete: Vec::new(),
+            totals: CredentialTotals {
+                targets: 4,
+                created: 1,
+                unchanged: 3,
+                ..CredentialTotals::default()
+            },
+        };
+        report.registries[0].result = CredentialResult::Minted;
+        assert_eq!(
+            credential_summary(&report),
+            "2 registries: 1 minted, 1 kept; 4 targets: 1 created, 3 unchanged"
+        );
+        report.registries.pop();
+        report.totals = CredentialTotals::default();
+        report.incomplete.push(String::new());
+        report.removal = Some(PendingRemoval {
+            id: String::new(),
+            items: vec![String::new(); 5],
+            managed: 9,
+        });
+        assert_eq!(
+            credential_summary(&report),
+            "1 registry: 1 minted; 0 targets; 5 wait to be removed; not everything could be seen"
         );
     }
 

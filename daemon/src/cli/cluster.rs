@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::cluster::ClusterOptions;
+
 /// Options of every command that talks to a cluster.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options for the cluster")]
@@ -13,4 +15,14 @@ pub(super) struct ClusterArgs {
     /// The context in it [default: its current one]
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
+}
+
+impl ClusterArgs {
+    /// The same in the words of the cluster's client.
+    pub(super) fn options(&self) -> ClusterOptions {
+        ClusterOptions {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+        }
+    }
 }

@@ -8,6 +8,7 @@ use syncd_config::LoadError;
 use super::exit::Exit;
 use super::form::{self, Form};
 use super::output::{self, Failure};
+use super::tables::{Changes, CredentialView};
 use super::{HELP, Session, config, server, tables};
 use crate::app::mirror_summary;
 use crate::control::{Client, ControlError};
@@ -18,11 +19,15 @@ const DEFAULT_STATE_DIR: &str = "/var/lib/syncd";
 /// Show what the running daemon knows
 #[derive(Debug, clap::Args)]
 #[command(help_template = HELP, before_help = "\
-mirror: the images of the last mirror pass. tasks: what runs when and how it
-ended, and whether the configuration file is in use. Asks the daemon over the
-socket in its `stateDir`, or with --server over its status listener.")]
+credentials: what is published for each registry, until when, and whether it
+was seen to pull; and the secrets and files that are not well. mirror: the
+images of the last mirror pass. tasks: what runs when and how it ended, and
+whether the configuration file is in use. Asks the daemon over the socket in
+its `stateDir`, or with --server over its status listener.")]
 #[command(after_help = "\
 Examples:
+  syncd get credentials
+  syncd get credentials -o wide         with proofs, times, every target
   syncd get mirror
   syncd get mirror -o wide              with sources, whole digests, reasons
   syncd get tasks
@@ -41,6 +46,7 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum What {
+    Credentials,
     Mirror,
     Tasks,
 }
@@ -51,6 +57,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
         None => from_socket(session).await?,
     };
     match args.what {
+        What::Credentials => credentials(session, args.output, &report),
         What::Mirror => mirror(session, args.output, &report),
         What::Tasks => tasks(session, args.output, report),
     }
@@ -95,11 +102,7 @@ fn guessed_state_dir(path: &Path) -> PathBuf {
 fn mirror(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, Failure> {
     let now = session.clock.now();
     let Some(mirror) = &report.mirror else {
-        let failure = Failure::new(
-            Exit::Undecided,
-            "no mirror pass has ended yet since the daemon started",
-        );
-        return Err(failure.hint("`syncd get tasks` says what it is doing"));
+        return Err(none_yet("mirror"));
     };
     form::print_mirror(mirror, form, session.talk.color_out)?;
     if form.is_table() {
@@ -107,6 +110,29 @@ fn mirror(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, 
         output::print(&format!("\nlast pass: {when}, {}\n", mirror_summary(mirror)))?;
     }
     Ok(Exit::Done)
+}
+
+fn credentials(session: &Session, form: Form, report: &DaemonReport) -> Result<Exit, Failure> {
+    let Some(credentials) = &report.credentials else {
+        return Err(none_yet("credential"));
+    };
+    let view = CredentialView {
+        wide: form == Form::Wide,
+        color: session.talk.color_out,
+        now: session.clock.now(),
+        changes: Changes::Counted,
+    };
+    form::print_credentials(credentials, form, view)?;
+    if form.is_table() {
+        let when = tables::relative(credentials.started, view.now);
+        output::print(&format!("\nlast pass: {when}\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn none_yet(what: &str) -> Failure {
+    let text = format!("no {what} pass has ended yet since the daemon started");
+    Failure::new(Exit::Undecided, text).hint("`syncd get tasks` says what it is doing")
 }
 
 fn tasks(session: &Session, form: Form, report: DaemonReport) -> Result<Exit, Failure> {

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use syncd_config::Config;
 
 use super::cluster::ClusterArgs;
 use super::exit::Exit;
 use super::output::Failure;
+use super::tables::{Changes, CredentialView};
 use super::{HELP, Session, config, tables};
-use crate::app::{self, Notice, RunOptions, StartError, mirror_summary};
-use crate::report::{ImageOutcome, MirrorReport};
+use crate::app::{self, Notice, RunOptions, StartError, credential_summary, mirror_summary};
+use crate::report::{CredentialReport, ImageOutcome, MirrorReport};
 use crate::telemetry::{Form, SAY};
 
-/// Run the daemon: mirror on schedule, serve the registry, answer commands
+/// Run the daemon: keep credentials, mirror, serve the registry, answer commands
 #[derive(Debug, clap::Args)]
 #[command(help_template = HELP, before_help = "\
-Mirrors once at the start, then at the times of `mirror.schedule`. Takes over
-a changed configuration while running: it looks every 10 seconds, and at
-SIGHUP. Stops in order at SIGTERM or Ctrl-C, at once at the second one. Prints
+Mirrors once at the start, then at the times of `mirror.schedule`. Keeps
+credentials fresh: each is renewed long before it ends, and new namespaces get
+theirs at once. Takes over a changed configuration or password while running:
+it looks every 10 seconds, and at SIGHUP. Stops in order at SIGTERM or Ctrl-C, at once at the second one. Prints
 plain lines on a terminal, JSON log entries elsewhere.")]
 #[command(after_help = "\
 Examples:
@@ -36,6 +39,7 @@ pub(super) async fn run(session: &Session, args: &Args) -> Result<Exit, Failure>
     let options = RunOptions {
         config_path: session.config_path(),
         lock_wait: Duration::from_secs(args.lock_wait),
+        cluster: args.cluster.options(),
         clock: session.clock.clone(),
         notify: Arc::new(notifier(session)),
     };
@@ -60,6 +64,7 @@ fn start_failure(error: StartError) -> Failure {
 fn notifier(session: &Session) -> impl Fn(Notice<'_>) + Send + Sync + 'static {
     let command = own_command(session);
     let form = Form::of_stderr();
+    let clock = session.clock.clone();
     move |notice| match notice {
         Notice::Warnings(problems) => {
             for problem in problems {
@@ -74,10 +79,15 @@ fn notifier(session: &Session) -> impl Fn(Notice<'_>) + Send + Sync + 'static {
             tracing::info!(target: SAY, "{}", first_pass_text(config, report, &command));
         }
         // The log has an entry of its own about it.
-        Notice::Pass(..) if form == Form::Json => {}
+        Notice::Pass(..) | Notice::Credentials(..) if form == Form::Json => {}
         Notice::Pass(why, report) => {
             let why = why.as_str();
             tracing::info!(target: SAY, why, "A mirror pass has ended ({why}). {}.", mirror_summary(report));
+        }
+        Notice::Credentials(why, report) => {
+            let why = why.as_str();
+            let text = credential_text(report, clock.now());
+            tracing::info!(target: SAY, why, "A credential pass has ended ({why}). {text}");
         }
         Notice::Stopping => tracing::info!(target: SAY, "Stopping."),
     }
@@ -112,6 +122,20 @@ fn ready_text(config: &Config) -> String {
     text
 }
 
+/// The sums, and what is not well.
+fn credential_text(report: &CredentialReport, now: Timestamp) -> String {
+    let view = CredentialView {
+        wide: false,
+        color: false,
+        now,
+        changes: Changes::Counted,
+    };
+    let troubles = tables::credential_troubles(report, view);
+    format!("{}.\n{troubles}", credential_summary(report))
+        .trim_end()
+        .to_owned()
+}
+
 fn first_pass_text(config: &Config, report: &MirrorReport, command: &str) -> String {
     let mut text = format!("The first mirror pass has ended. {}.\n", mirror_summary(report));
     text.push_str(&tables::mirror(report, false, false));
@@ -128,6 +152,9 @@ fn first_pass_text(config: &Config, report: &MirrorReport, command: &str) -> Str
         text.push_str(&format!("  {command} diagnose {}\n", misspelt(image)));
     }
     text.push_str(&format!("  {command} get mirror\n"));
+    if config.credentials.is_some() {
+        text.push_str(&format!("  {command} get credentials\n"));
+    }
     text.push_str(&format!("  curl http://{}/api/v1/report\n", config.listen));
     text.push_str("Stop with Ctrl-C.");
     text

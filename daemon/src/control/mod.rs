@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::report::{DaemonReport, MirrorReport, TasksReport};
+use crate::report::{CredentialReport, DaemonReport, MirrorReport, TasksReport};
 use crate::status::View;
 
 /// The most bytes of an answer that a command reads (a report over 10,000 images is below 10 MB).
@@ -56,6 +56,32 @@ pub enum VerifyLevel {
 /// Runs a mirror pass for a command; an error is a sentence for its person.
 pub type SyncMirror =
     Arc<dyn Fn(SyncRequest) -> BoxFuture<'static, Result<MirrorReport, String>> + Send + Sync>;
+
+/// What a command may ask of a credential pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CredentialRequest {
+    /// Plan only.
+    pub dry_run: bool,
+    /// The id of a removal that waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_removal: Option<String>,
+    /// Ask for new tokens even where none is due.
+    pub renew: bool,
+}
+
+/// Runs a credential pass for a command; an error is a sentence for its person.
+pub type SyncCredentials =
+    Arc<dyn Fn(CredentialRequest) -> BoxFuture<'static, Result<CredentialReport, String>> + Send + Sync>;
+
+/// What commands may have done by the daemon.
+#[derive(Clone)]
+pub struct Commands {
+    /// A mirror pass.
+    pub mirror: SyncMirror,
+    /// A credential pass.
+    pub credentials: SyncCredentials,
+}
 
 /// What can go wrong on either side of the socket.
 #[derive(Debug, Error)]
@@ -147,11 +173,11 @@ fn with_short<T>(path: &Path, action: impl FnOnce(&Path) -> std::io::Result<T>) 
 #[derive(Clone)]
 struct Server {
     view: View,
-    sync: SyncMirror,
+    commands: Commands,
 }
 
 /// The routes of the socket.
-pub fn router(view: View, sync: SyncMirror) -> Router {
+pub fn router(view: View, commands: Commands) -> Router {
     Router::new()
         .route(
             "/v1/report",
@@ -161,20 +187,32 @@ pub fn router(view: View, sync: SyncMirror) -> Router {
             "/v1/tasks",
             get(async |State(server): State<Server>| json(&server.view.tasks_report())),
         )
-        .route("/v1/sync/mirror", post(sync_mirror))
-        .with_state(Server { view, sync })
+        .route(
+            "/v1/sync/mirror",
+            post(async |State(server): State<Server>, body: Body| sync(body, &*server.commands.mirror).await),
+        )
+        .route(
+            "/v1/sync/credentials",
+            post(async |State(server): State<Server>, body: Body| {
+                sync(body, &*server.commands.credentials).await
+            }),
+        )
+        .with_state(Server { view, commands })
 }
 
-async fn sync_mirror(State(server): State<Server>, body: Body) -> Response {
+async fn sync<Asked: DeserializeOwned, Report: Serialize>(
+    body: Body,
+    pass: &(dyn Fn(Asked) -> BoxFuture<'static, Result<Report, String>> + Send + Sync),
+) -> Response {
     let asked = match Limited::new(body, QUESTION).collect().await {
-        Ok(body) => serde_json::from_slice::<SyncRequest>(&body.to_bytes()),
+        Ok(body) => serde_json::from_slice(&body.to_bytes()),
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
     let asked = match asked {
         Ok(asked) => asked,
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    match (server.sync)(asked).await {
+    match pass(asked).await {
         Ok(report) => json(&report),
         Err(message) => refuse(StatusCode::CONFLICT, &message),
     }
@@ -218,8 +256,24 @@ impl Client {
 
     /// Has the daemon do a mirror pass and waits for its end.
     pub async fn sync_mirror(&self, request: SyncRequest) -> Result<MirrorReport, ControlError> {
-        let body = serde_json::to_vec(&request).map_err(|source| ControlError::Answer { source })?;
-        self.ask(Method::POST, "/v1/sync/mirror", body.into()).await
+        self.have_done("/v1/sync/mirror", &request).await
+    }
+
+    /// Has the daemon do a credential pass and waits for its end.
+    pub async fn sync_credentials(
+        &self,
+        request: &CredentialRequest,
+    ) -> Result<CredentialReport, ControlError> {
+        self.have_done("/v1/sync/credentials", request).await
+    }
+
+    async fn have_done<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<T, ControlError> {
+        let body = serde_json::to_vec(request).map_err(|source| ControlError::Answer { source })?;
+        self.ask(Method::POST, path, body.into()).await
     }
 
     async fn ask<T: DeserializeOwned>(

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{Client, ControlError, SyncMirror, SyncRequest, VerifyLevel, listen, router, socket_path};
-use crate::report::{ConfigStatus, MirrorReport, MirrorTotals};
-use crate::status::{View, serve};
+use super::{
+    Client, Commands, ControlError, CredentialRequest, SyncCredentials, SyncMirror, SyncRequest, VerifyLevel,
+    listen, router, socket_path,
+};
+use crate::report::{ConfigStatus, CredentialReport, CredentialTotals, MirrorReport, MirrorTotals};
+use crate::status::{Counters, View, serve};
 
 fn view() -> View {
     let config = ConfigStatus {
@@ -17,11 +20,11 @@ fn view() -> View {
         problem: None,
         needs_restart: Vec::new(),
     };
-    View::new(Timestamp::UNIX_EPOCH, config, Arc::new(|| None)).0
+    View::new(Timestamp::UNIX_EPOCH, config, Counters::default()).0
 }
 
 /// Answers with a report whose byte count tells what was asked; refuses a full verification.
-fn sync() -> SyncMirror {
+fn mirror() -> SyncMirror {
     Arc::new(|asked: SyncRequest| {
         Box::pin(async move {
             if asked.verify == VerifyLevel::Full {
@@ -39,6 +42,36 @@ fn sync() -> SyncMirror {
     })
 }
 
+/// Answers with a report that tells what was asked; refuses an empty id.
+fn credentials() -> SyncCredentials {
+    Arc::new(|asked: CredentialRequest| {
+        Box::pin(async move {
+            if asked.confirm_removal.as_deref() == Some("") {
+                return Err("nothing waits to be removed".to_owned());
+            }
+            Ok(CredentialReport {
+                started: Timestamp::UNIX_EPOCH,
+                registries: Vec::new(),
+                targets: Vec::new(),
+                removal: None,
+                incomplete: asked.confirm_removal.into_iter().collect(),
+                totals: CredentialTotals {
+                    created: u64::from(asked.dry_run),
+                    mints: u64::from(asked.renew),
+                    ..CredentialTotals::default()
+                },
+            })
+        })
+    })
+}
+
+fn commands() -> Commands {
+    Commands {
+        mirror: mirror(),
+        credentials: credentials(),
+    }
+}
+
 #[tokio::test]
 async fn a_command_asks_and_is_answered_also_over_a_stale_socket_and_a_long_path() {
     let dir = tempfile::tempdir().unwrap();
@@ -53,7 +86,7 @@ async fn a_command_asks_and_is_answered_also_over_a_stale_socket_and_a_long_path
         let (stop, stopping) = watch::channel(false);
         let serving = tokio::spawn(serve(
             listen(state_dir).unwrap(),
-            router(view(), sync()),
+            router(view(), commands()),
             None,
             stopping,
         ));
@@ -85,6 +118,18 @@ async fn a_command_asks_and_is_answered_also_over_a_stale_socket_and_a_long_path
             refused.to_string(),
             "failed to have it done by the running daemon: no mirror is configured"
         );
+
+        let mut asked = CredentialRequest {
+            dry_run: true,
+            confirm_removal: Some("1f".to_owned()),
+            renew: true,
+        };
+        let report = client.sync_credentials(&asked).await.unwrap();
+        assert_eq!((report.totals.created, report.totals.mints), (1, 1));
+        assert_eq!(report.incomplete, ["1f"]);
+        asked.confirm_removal = Some(String::new());
+        let refused = client.sync_credentials(&asked).await.unwrap_err();
+        assert!(refused.to_string().ends_with("nothing waits to be removed"));
         stop.send_replace(true);
         serving.await.unwrap();
     }

@@ -68,29 +68,37 @@ pub(super) enum Published {
     Ready(Box<Content>),
     /// No credential at all: what is there stays.
     Nothing,
+    /// None yet, because all wait for this process's own registry.
+    Held,
     /// More than a secret holds; in words, with sizes.
     TooLarge(String),
 }
 
-/// The content of a target from the credentials that are good, in the order of the configuration.
+/// The content of a target from the credentials that are good. `hold` are the names of entries for
+/// which there is none yet and no fault in that.
 pub(super) fn published(
     target: &CredentialTarget,
     entries: &[RegistryEntry],
     good: &LastGood,
+    hold: &[String],
     owner: &str,
 ) -> Published {
-    let wanted = wanted(target, entries);
     let mut missing = Vec::new();
     let mut found = Vec::new();
-    for entry in wanted {
+    for entry in wanted(target, entries) {
         match of_entry(good, entry) {
             Some(good) => found.push(good),
-            None => missing.push(entry.host.to_string()),
+            None => missing.push(entry),
         }
     }
     if found.is_empty() {
-        return Published::Nothing;
+        let held = missing.iter().all(|entry| hold.contains(&entry.name));
+        return match held {
+            true => Published::Held,
+            false => Published::Nothing,
+        };
     }
+    let missing = missing.iter().map(|entry| entry.host.to_string()).collect();
     let content = build(&found, missing, owner);
     if content.docker_config.expose().len() > LARGEST {
         return Published::TooLarge(sizes(&content, &found));

@@ -196,6 +196,8 @@ pub(super) enum InventoryStore {
 pub(super) struct Stored {
     pub(super) inventory: Inventory,
     resource_version: Option<String>,
+    /// Whether it was read: one that was not is never written over.
+    loaded: bool,
     /// What is in the store, to write nothing when that is the same.
     stored: Option<Inventory>,
 }
@@ -245,6 +247,7 @@ impl InventoryStore {
         Ok(Stored {
             inventory: stored.clone().unwrap_or_default(),
             resource_version,
+            loaded: true,
             stored,
         })
     }
@@ -254,6 +257,11 @@ impl InventoryStore {
     pub(super) async fn save(&self, stored: &mut Stored) -> Result<(), InventoryError> {
         if stored.is_saved() {
             return Ok(());
+        }
+        if !stored.loaded {
+            let mut known = self.load().await?;
+            known.inventory.merge(&stored.inventory);
+            *stored = known;
         }
         match self.write(stored).await {
             Err(InventoryError::Cluster(error))

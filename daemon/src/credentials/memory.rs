@@ -101,7 +101,12 @@ impl Memory {
         }
     }
 
-    /// The secret's namespace is gone: one that is made again starts anew.
+    /// The namespace is gone: one that is made again starts anew.
+    pub(super) fn forget_namespace(&mut self, namespace: &str) {
+        self.secrets.retain(|key, _| key.namespace != namespace);
+    }
+
+    /// The secret is gone for good.
     pub(super) fn forget(&mut self, key: &Key) {
         self.secrets.remove(key);
     }

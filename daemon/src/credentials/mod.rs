@@ -15,6 +15,7 @@ mod apply;
 mod content;
 mod due;
 mod entries;
+mod follow;
 mod gather;
 mod inventory;
 mod memory;
@@ -36,6 +37,7 @@ use crate::oci::RegistryClient;
 use crate::tokens::{LastGoodStore, Tokens};
 
 pub use due::next_due;
+pub use follow::{FollowNotice, follow};
 pub use pass::pass;
 pub use prove::{Proof, prove};
 pub use state::CredentialState;

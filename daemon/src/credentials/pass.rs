@@ -11,7 +11,7 @@ use super::content::{Published, published};
 use super::entries::{Decision, decide};
 use super::gather::{self, Snapshot};
 use super::inventory::{Inventory, InventoryStore, Item, Key, Stored, fingerprint, in_folder};
-use super::plan::{self, Action, Rules, Step};
+use super::plan::{self, Action, Rules, Seen, Step};
 use super::removal::{self, Known, Removals};
 use super::state::Writes;
 use super::{CredentialContext, PassOptions, tell, words};
@@ -155,10 +155,15 @@ impl Run<'_> {
             None => Snapshot::default(),
         };
         self.incomplete.extend(snapshot.incomplete.iter().cloned());
+        for (key, seen) in &snapshot.secrets {
+            if matches!(seen, Seen::Terminating | Seen::Absent { namespace: false }) {
+                self.writes.memory.forget_namespace(&key.namespace);
+            }
+        }
         let reached = cluster.is_some() || !self.asks_cluster();
         let complete = listed && reached && snapshot.incomplete.is_empty();
         let owner = cluster.as_ref().map_or("", Cluster::own_namespace).to_owned();
-        let published = self.published(&owner);
+        let published = contents(self.context, self.targets, self.good, &owner);
         let (steps, removals) = self.plan(&snapshot, &published, &owner, complete);
         self.removal = removals.pending;
         let mut rows = match (&cluster, self.options.dry_run) {
@@ -175,6 +180,40 @@ impl Run<'_> {
         };
         rows.sort_by_key(|(target, _)| *target);
         rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    async fn apply(
+        &mut self,
+        work: Work<'_>,
+        steps: Vec<Step>,
+        forget: &[Key],
+        store: &InventoryStore,
+    ) -> Vec<(usize, TargetReport)> {
+        let places: Vec<usize> = steps.iter().map(place).collect();
+        let stored = self.writes.inventory.get_or_insert_default();
+        for key in forget {
+            stored.inventory.secrets.remove(key);
+        }
+        let (done, _) = perform(
+            work,
+            self.targets,
+            steps,
+            store,
+            self.writes,
+            &mut self.incomplete,
+        )
+        .await;
+        let Writes { memory, inventory } = &mut *self.writes;
+        let looked_at: BTreeSet<&Key> = done.iter().map(|done| &done.key).collect();
+        let is_listed = |key: &Key| {
+            inventory
+                .as_ref()
+                .is_some_and(|stored| stored.inventory.secrets.contains_key(key))
+        };
+        memory.keep_only(|key| is_listed(key) || looked_at.contains(key));
+        let rows = places.into_iter().zip(done);
+        rows.map(|(place, done)| (place, row(&done.key, done.judgement)))
+            .collect()
     }
 
     /// Reads the inventory; one that cannot be read is said, and what is written now is added to it
@@ -218,14 +257,6 @@ impl Run<'_> {
         }
     }
 
-    fn published(&self, owner: &str) -> Vec<Published> {
-        let entries = &self.context.config.registries;
-        let targets = self.targets.iter();
-        targets
-            .map(|target| published(target, entries, self.good, owner))
-            .collect()
-    }
-
     fn plan(
         &self,
         snapshot: &Snapshot,
@@ -260,39 +291,40 @@ impl Run<'_> {
         steps.append(&mut removals.steps);
         (steps, removals)
     }
+}
 
-    /// Records what is about to be made, does the steps, and records how they ended.
-    async fn apply(
-        &mut self,
-        work: Work<'_>,
-        steps: Vec<Step>,
-        forget: &[Key],
-        store: &InventoryStore,
-    ) -> Vec<(usize, TargetReport)> {
-        let targets: Vec<Option<usize>> = steps.iter().map(|step| step.target).collect();
-        let stored = self.writes.inventory.get_or_insert_default();
-        for key in forget {
-            stored.inventory.secrets.remove(key);
-        }
-        record_steps(&mut stored.inventory, self.targets, &steps);
-        save(store, stored, &mut self.incomplete).await;
-        let done = apply::apply(work, steps, &mut self.writes.memory).await;
-        let Writes { memory, inventory } = &mut *self.writes;
-        let stored = inventory.get_or_insert_default();
-        record_done(&mut stored.inventory, &done);
-        save(store, stored, &mut self.incomplete).await;
-        let looked_at: BTreeSet<&Key> = done.iter().map(|done| &done.key).collect();
-        memory.keep_only(|key| stored.inventory.secrets.contains_key(key) || looked_at.contains(key));
-        tell::events(work.cluster, &done, &mut self.writes.memory).await;
-        let rows = targets.into_iter().zip(done);
-        rows.map(|(target, done)| {
-            (
-                target.unwrap_or(usize::MAX),
-                row(&done.key, done.judgement.clone()),
-            )
-        })
+/// Records what is about to be made, does the steps, records how they ended, and tells of it. Gives
+/// the steps as they ended, in their order, and the secrets of which something new was told.
+pub(super) async fn perform(
+    work: Work<'_>,
+    targets: &[CredentialTarget],
+    steps: Vec<Step>,
+    store: &InventoryStore,
+    writes: &mut Writes,
+    incomplete: &mut Vec<String>,
+) -> (Vec<Done>, BTreeSet<Key>) {
+    let stored = writes.inventory.get_or_insert_default();
+    record_steps(&mut stored.inventory, targets, &steps);
+    save(store, stored, incomplete).await;
+    let done = apply::apply(work, steps, &mut writes.memory).await;
+    record_done(&mut stored.inventory, &done);
+    save(store, stored, incomplete).await;
+    let told = tell::events(work.cluster, &done, &mut writes.memory).await;
+    (done, told)
+}
+
+/// What there is to publish, by the place of the target.
+pub(super) fn contents(
+    context: &CredentialContext,
+    targets: &[CredentialTarget],
+    good: &LastGood,
+    owner: &str,
+) -> Vec<Published> {
+    let entries = &context.config.registries;
+    let targets = targets.iter();
+    targets
+        .map(|target| published(target, entries, good, &context.hold, owner))
         .collect()
-    }
 }
 
 /// The inventory lies beside the last good credentials.
@@ -306,7 +338,7 @@ pub(super) fn store(context: &CredentialContext) -> InventoryStore {
 }
 
 /// Takes what is ours, and what is about to be, into the inventory.
-pub(super) fn record_steps(inventory: &mut Inventory, targets: &[CredentialTarget], steps: &[Step]) {
+fn record_steps(inventory: &mut Inventory, targets: &[CredentialTarget], steps: &[Step]) {
     for step in steps {
         let uid = match &step.judgement.action {
             Action::Create => None,
@@ -326,7 +358,7 @@ pub(super) fn record_steps(inventory: &mut Inventory, targets: &[CredentialTarge
 }
 
 /// Notes the identities of what was made, and forgets what was removed.
-pub(super) fn record_done(inventory: &mut Inventory, done: &[Done]) {
+fn record_done(inventory: &mut Inventory, done: &[Done]) {
     for done in done {
         if done.change == Change::Removed {
             inventory.secrets.remove(&done.key);
@@ -339,7 +371,7 @@ pub(super) fn record_done(inventory: &mut Inventory, done: &[Done]) {
 /// Stores the inventory. When that fails it is said, and what was to be written is written
 /// nevertheless: a namespace without its credential is worse than a secret that is not in a list,
 /// and it is stored with the next change.
-pub(super) async fn save(store: &InventoryStore, stored: &mut Stored, incomplete: &mut Vec<String>) {
+async fn save(store: &InventoryStore, stored: &mut Stored, incomplete: &mut Vec<String>) {
     if let Err(error) = store.save(stored).await {
         let error = words(&error);
         if !incomplete.contains(&error) {
@@ -349,7 +381,12 @@ pub(super) async fn save(store: &InventoryStore, stored: &mut Stored, incomplete
 }
 
 fn planned(step: Step) -> (usize, TargetReport) {
-    (step.target.unwrap_or(usize::MAX), row(&step.key, step.judgement))
+    (place(&step), row(&step.key, step.judgement))
+}
+
+/// Where a step's row is in the report: with its target, and after all when no target wants it.
+fn place(step: &Step) -> usize {
+    step.target.unwrap_or(usize::MAX)
 }
 
 /// A step as the report has it.

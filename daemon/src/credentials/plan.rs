@@ -215,6 +215,9 @@ pub(super) fn judge(key: &Key, seen: &Seen, published: &Published, rules: &Rules
             let hint = "divide its `registries` among several targets, each with a `secret` of its own";
             return Judgement::refused("too_large", sizes, hint);
         }
+        Published::Held => {
+            return Judgement::nothing(Unchanged, "waits until this process's own registry is filled");
+        }
         Published::Nothing if meta.is_some() => {
             return Judgement::nothing(Unchanged, "there is no credential to put in its place");
         }

@@ -2,6 +2,8 @@
 //!
 //! Neither ever holds a value.
 
+use std::collections::BTreeSet;
+
 use futures::StreamExt as _;
 use futures::stream;
 use tracing::{debug, info};
@@ -36,9 +38,16 @@ pub(super) fn audit(key: &Key, judgement: &Judgement, content: &Content) {
 }
 
 /// Tells by events what is new: each change, and each trouble once. An event that cannot be made
-/// changes nothing else.
-pub(super) async fn events(cluster: &Cluster, done: &[Done], memory: &mut Memory) {
-    let news: Vec<_> = done.iter().filter_map(|done| event(done, memory)).collect();
+/// changes nothing else. Gives the secrets of which something was new.
+pub(super) async fn events(cluster: &Cluster, done: &[Done], memory: &mut Memory) -> BTreeSet<Key> {
+    let mut told = BTreeSet::new();
+    let mut news = Vec::new();
+    for done in done {
+        if let Some(event) = event(done, memory) {
+            told.insert(done.key.clone());
+            news.push(event);
+        }
+    }
     stream::iter(news)
         .for_each_concurrent(AT_ONCE, |event| async move {
             let Event {
@@ -54,6 +63,7 @@ pub(super) async fn events(cluster: &Cluster, done: &[Done], memory: &mut Memory
             }
         })
         .await;
+    told
 }
 
 struct Event {

@@ -1,7 +1,8 @@
 //! `/metrics`: filled at scrape from the view, in the OpenMetrics text form.
 //!
 //! Times are absolute ("last success at"), so that an alert can be computed at any moment. Labels
-//! take values from closed sets only: no image, host or user name is ever a label.
+//! take values from closed sets only: no image, host or user name is ever a label. A registry is
+//! labelled with the name of its entry in the configuration: there are as many as were written there.
 
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::view::View;
-use crate::report::ImageOutcome;
+use crate::report::{CredentialReport, CredentialTotals, ImageOutcome};
 
 /// The media type of what [`render`] gives.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -27,6 +28,7 @@ pub fn render(view: &View) -> Result<String, fmt::Error> {
     config(view, &mut registry);
     tasks(view, &mut registry);
     mirror(view, &mut registry);
+    credentials(view, &mut registry);
     embedded(view, &mut registry);
     let mut text = String::new();
     encode(&mut text, &registry)?;
@@ -170,8 +172,97 @@ fn mirror(view: &View, registry: &mut Registry) {
     );
 }
 
+fn credentials(view: &View, registry: &mut Registry) {
+    let asked = counters(registry, "credential_mints", "Tokens asked for");
+    for (name, count) in (view.counters.mints)() {
+        add(&asked, &[("registry", name.as_str())], count);
+    }
+    let Some(report) = view.credentials.borrow().clone() else {
+        return;
+    };
+    published(&report, registry);
+    let CredentialTotals {
+        targets: _,
+        created,
+        updated,
+        unchanged,
+        removed,
+        refused,
+        failed,
+        mints: _,
+    } = report.totals;
+    let targets = gauges(
+        registry,
+        "credential_targets",
+        "Secrets and files of the last credential pass by what became of them",
+    );
+    for (outcome, count) in [
+        ("created", created),
+        ("updated", updated),
+        ("unchanged", unchanged),
+        ("removed", removed),
+        ("refused", refused),
+        ("failed", failed),
+    ] {
+        set(&targets, &[("outcome", outcome)], number(count));
+    }
+    let pending = report.removal.as_ref().map_or(0, |removal| removal.items.len());
+    for (name, help, value) in [
+        (
+            "credential_last_pass_timestamp_seconds",
+            "When the last credential pass that ended began",
+            report.started.as_second(),
+        ),
+        (
+            "credential_pending_removals",
+            "Secrets and files whose removal waits for a person",
+            i64::try_from(pending).unwrap_or(i64::MAX),
+        ),
+        (
+            "credential_incomplete",
+            "1 when the last credential pass could not see everything",
+            i64::from(!report.incomplete.is_empty()),
+        ),
+    ] {
+        gauge(registry, name, help, value);
+    }
+}
+
+/// What is published for each registry. A time that is not known has no sample.
+fn published(report: &CredentialReport, registry: &mut Registry) {
+    let expires = gauges(
+        registry,
+        "credential_expiration_timestamp_seconds",
+        "When the published token ends, as its issuer says",
+    );
+    let minted = gauges(
+        registry,
+        "credential_minted_timestamp_seconds",
+        "When the published token was minted",
+    );
+    let proven = gauges(
+        registry,
+        "credential_proven",
+        "1 when the published token was seen to pull",
+    );
+    for credential in &report.registries {
+        let label = [("registry", credential.name.as_str())];
+        if let Some(at) = credential.expires {
+            set(&expires, &label, at.as_second());
+        }
+        if let Some(at) = credential.minted {
+            set(&minted, &label, at.as_second());
+        }
+        set(&proven, &label, i64::from(credential.proven));
+    }
+}
+
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 fn embedded(view: &View, registry: &mut Registry) {
-    let Some(served) = (view.served)() else {
+    let Some(served) = (view.counters.served)() else {
         return;
     };
     let requests = counters(registry, "registry_requests", "Requests to the embedded registry");

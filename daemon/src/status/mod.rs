@@ -11,7 +11,7 @@ mod view;
 pub use metrics::render;
 pub use routes::router;
 pub use serve::{Listener, SHORT_LIVED, serve};
-pub use view::{Ready, ReadyCheck, Served, ServedCount, ServedSource, View, ViewSources};
+pub use view::{Counters, Ready, ReadyCheck, Served, ServedCount, View, ViewSources};
 
 #[cfg(test)]
 mod tests;

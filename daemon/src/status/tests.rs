@@ -11,9 +11,10 @@ use syncd_providers::Clock;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{Served, ServedCount, View, ViewSources, render, router};
+use super::{Counters, Served, ServedCount, View, ViewSources, render, router};
 use crate::report::{
-    Activation, ConfigProblem, ConfigStatus, ImageOutcome, ImageReport, MirrorReport, MirrorTotals,
+    Activation, ConfigProblem, ConfigStatus, CredentialReport, CredentialResult, CredentialTotals,
+    ImageOutcome, ImageReport, MirrorReport, MirrorTotals, PendingRemoval, RegistryCredential,
 };
 use crate::schedule::{Finished, Task, TaskHandle, Timetable, spawn};
 
@@ -55,11 +56,11 @@ fn view() -> (View, ViewSources) {
         received: 12,
         connections: 3,
     };
-    View::new(
-        at("2026-03-10T10:00:01Z"),
-        config,
-        Arc::new(move || Some(served.clone())),
-    )
+    let counters = Counters {
+        served: Arc::new(move || Some(served.clone())),
+        mints: Arc::new(|| vec![("harbor-team-a".to_owned(), 3), ("ghcr.io".to_owned(), 1)]),
+    };
+    View::new(at("2026-03-10T10:00:01Z"), config, counters)
 }
 
 fn image(outcome: ImageOutcome) -> ImageReport {
@@ -72,6 +73,48 @@ fn image(outcome: ImageOutcome) -> ImageReport {
         bytes: 10,
         reason: String::new(),
         error: None,
+    }
+}
+
+fn credential(name: &str, result: CredentialResult) -> RegistryCredential {
+    let at = |text| (result != CredentialResult::Failed).then(|| at(text));
+    RegistryCredential {
+        name: name.to_owned(),
+        host: format!("{name}.example"),
+        identity: "basic: bot, password in /etc/syncd/bot".to_owned(),
+        result,
+        minted: at("2026-03-10T10:20:00Z"),
+        expires: at("2026-03-10T22:20:00Z"),
+        next_refresh: at("2026-03-10T16:20:00Z"),
+        proven: result != CredentialResult::Failed,
+        proof: "pulled team/app:1.0".to_owned(),
+        error: None,
+    }
+}
+
+fn credentials() -> CredentialReport {
+    CredentialReport {
+        started: at("2026-03-10T10:20:00Z"),
+        registries: vec![
+            credential("harbor-team-a", CredentialResult::Minted),
+            credential("ghcr.io", CredentialResult::Failed),
+        ],
+        targets: Vec::new(),
+        removal: Some(PendingRemoval {
+            id: "9f2c41".to_owned(),
+            items: vec!["old/syncd-pull".to_owned(); 5],
+            managed: 12,
+        }),
+        incomplete: vec!["failed to list namespaces".to_owned()],
+        totals: CredentialTotals {
+            targets: 7,
+            created: 1,
+            unchanged: 3,
+            refused: 1,
+            failed: 2,
+            mints: 2,
+            ..CredentialTotals::default()
+        },
     }
 }
 
@@ -113,6 +156,7 @@ async fn metrics_are_golden() {
             ..MirrorTotals::default()
         },
     })));
+    sources.credentials.send_replace(Some(Arc::new(credentials())));
     let text = render(&view).unwrap().replace(view.version, "VERSION");
     insta::assert_snapshot!(text);
 }
@@ -178,6 +222,7 @@ async fn the_report_is_golden() {
         images: vec![image(ImageOutcome::Copied)],
         totals: MirrorTotals::default(),
     })));
+    sources.credentials.send_replace(Some(Arc::new(credentials())));
     sources.config.send_modify(|config| {
         config.problem = Some(ConfigProblem {
             since: at("2026-03-10T10:30:00Z"),

@@ -91,8 +91,24 @@ pub struct ViewSources {
     pub credentials: watch::Sender<Option<Arc<CredentialReport>>>,
 }
 
-/// Reads the registry's counters.
-pub type ServedSource = Arc<dyn Fn() -> Option<Served> + Send + Sync>;
+/// What is counted elsewhere and read when somebody looks.
+#[derive(Clone)]
+pub struct Counters {
+    /// What the embedded registry has served; `None` while it does not run.
+    pub served: Arc<dyn Fn() -> Option<Served> + Send + Sync>,
+    /// Entries of `registries` by name, with the tokens asked for since the daemon started.
+    pub mints: Arc<dyn Fn() -> Vec<(String, u64)> + Send + Sync>,
+}
+
+impl Default for Counters {
+    /// Nothing is counted.
+    fn default() -> Self {
+        Self {
+            served: Arc::new(|| None),
+            mints: Arc::new(Vec::new),
+        }
+    }
+}
 
 /// Where the state is read.
 #[derive(Clone)]
@@ -111,13 +127,13 @@ pub struct View {
     pub mirror: watch::Receiver<Option<Arc<MirrorReport>>>,
     /// The last credential pass.
     pub credentials: watch::Receiver<Option<Arc<CredentialReport>>>,
-    /// What the embedded registry has served; `None` while it does not run.
-    pub served: ServedSource,
+    /// What is counted elsewhere.
+    pub counters: Counters,
 }
 
 impl View {
     /// A view and the places where its state is written.
-    pub fn new(started: Timestamp, config: ConfigStatus, served: ServedSource) -> (Self, ViewSources) {
+    pub fn new(started: Timestamp, config: ConfigStatus, counters: Counters) -> (Self, ViewSources) {
         let (config, config_seen) = watch::channel(config);
         let (ready, ready_seen) = watch::channel(Ready::default());
         let (tasks, tasks_seen) = watch::channel(Vec::new());
@@ -131,7 +147,7 @@ impl View {
             tasks: tasks_seen,
             mirror: mirror_seen,
             credentials: credentials_seen,
-            served,
+            counters,
         };
         let sources = ViewSources {
             config,

@@ -58,18 +58,8 @@ impl Bench {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples");
         copy_tree(&examples, bench.dir.path());
         let text = std::fs::read_to_string(examples.join("quickstart.yaml")).unwrap();
-        let text: Vec<_> = text
-            .lines()
-            .map(|line| {
-                if line.starts_with("stateDir:") {
-                    "stateDir: state"
-                } else {
-                    line
-                }
-            })
-            .collect();
         let text = text
-            .join("\n")
+            .replace("../../target/quickstart", "state")
             .replace("127.0.0.1:5050", &bench.registry)
             .replace("127.0.0.1:8080", &bench.status);
         bench.configure(&text);

@@ -9,7 +9,7 @@ fn a_wrong_word_is_usage() {
     for args in [
         &["frobnicate"][..],
         &["run", "--nope"],
-        &["sync", "credentials"],
+        &["sync", "weather"],
         &["get", "mirror", "-o", "xml"],
         &["sync", "mirror", "--exit-code"],
         &["diagnose", "a:1", "--platform", "!"],
@@ -109,7 +109,7 @@ fn sync_copies_then_has_nothing_to_do() {
     let full = bench.run(&["sync", "mirror", "--verify", "full", "-o", "json"]);
     assert_eq!(full.json()["images"][1]["verified"], "hashed");
 
-    let table = bench.run(&["sync"]);
+    let table = bench.run(&["sync", "mirror"]);
     golden("sync-table", &bench.masked(&table.stdout));
     assert!(
         table
@@ -117,7 +117,7 @@ fn sync_copies_then_has_nothing_to_do() {
             .contains("2 images: 2 already there; 0 B sent, 0 requests"),
         "{table:?}"
     );
-    let quiet = bench.run(&["sync", "-q", "-o", "name"]);
+    let quiet = bench.run(&["sync", "mirror", "-q", "-o", "name"]);
     assert_eq!(quiet.stderr, "");
     assert_eq!(quiet.stdout.lines().count(), 2);
 }
@@ -132,7 +132,7 @@ fn one_bad_image_is_partly_and_all_bad_says_why() {
         .replace("registries:\n", &entry)
         .replace("  images:\n", &format!("  images:\n    - {dead}/team/app:1\n"));
     bench.configure(&text);
-    let done = bench.run(&["sync", "-o", "json"]);
+    let done = bench.run(&["sync", "mirror", "-o", "json"]);
     assert_eq!(done.code, 6, "{done:?}");
     let report = done.json();
     assert_eq!(report["images"][0]["error"]["kind"], "connection_refused");
@@ -142,7 +142,7 @@ fn one_bad_image_is_partly_and_all_bad_says_why() {
         .lines()
         .filter(|line| !line.contains("ociLayout") && !line.contains("as: "));
     bench.configure(&only.collect::<Vec<_>>().join("\n"));
-    let done = bench.run(&["sync"]);
+    let done = bench.run(&["sync", "mirror"]);
     assert_eq!(done.code, 5, "{done:?}");
     let shown = bench.masked(&done.stdout);
     golden(

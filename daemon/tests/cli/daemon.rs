@@ -60,7 +60,10 @@ fn it_mirrors_serves_and_ends_in_order() {
     ]);
     assert_eq!((mirror.code, over_tcp.code), (0, 0), "{over_tcp:?}");
     assert_eq!(mirror.json(), over_tcp.json());
-    assert_eq!(bench.run(&["get", "tasks", "-o", "name"]).stdout, "mirror\n");
+    assert_eq!(
+        bench.run(&["get", "tasks", "-o", "name"]).stdout,
+        "mirror\ncredentials\n"
+    );
     assert!(bench.get("/readyz?verbose").ends_with("ready\n"));
     assert!(
         bench
@@ -77,7 +80,7 @@ fn it_mirrors_serves_and_ends_in_order() {
     }
     assert!(!good.stderr.contains("mirror-demo-password"));
     // Nothing half-written: the next pass finds all of it whole, read to the last byte.
-    let full = bench.run(&["sync", "--verify", "full", "-o", "json"]);
+    let full = bench.run(&["sync", "mirror", "--verify", "full", "-o", "json"]);
     assert_eq!((full.code, &full.json()["totals"]["present"]), (0, &2.into()));
 }
 
@@ -89,7 +92,7 @@ fn a_command_beside_it_gives_the_same_report_and_code() {
         "  images:\n    - {source: \"ociLayout:./none\", as: \"none:1\"}\n",
     );
     bench.configure(&broken);
-    assert_eq!(bench.run(&["sync"]).code, 6);
+    assert_eq!(bench.run(&["sync", "mirror"]).code, 6);
     let alone = bench.run(&["sync", "mirror", "-o", "json"]);
     let daemon = started(&bench);
     for args in [
@@ -187,7 +190,7 @@ fn a_changed_configuration_is_taken_over_and_a_bad_one_never() {
     bench.configure(&more);
     daemon.signal(Signal::HUP);
     daemon.expect("but for keys that need a restart");
-    daemon.expect("task ended");
+    daemon.expect("3 images: ");
     let mirror = bench
         .run(&[
             "get",

@@ -1,5 +1,7 @@
 //! The reports as tables and lines for people: pure text, at most 80 columns unless `wide`.
 
+mod credentials;
+
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,6 +9,8 @@ use super::output::{Paint, paint};
 use crate::report::{
     ConfigStatus, ImageOutcome, ImageReport, MirrorReport, Outcome, TaskStatus, TasksReport, Verified,
 };
+
+pub(crate) use credentials::{Changes, CredentialView, credential_troubles, credentials};
 
 const WIDTH: u16 = 80;
 /// Hexadecimal digits of a digest that people compare by eye.
@@ -254,5 +258,7 @@ fn rough(span: SignedDuration) -> String {
     }
 }
 
+#[cfg(test)]
+mod credentials_tests;
 #[cfg(test)]
 mod tests;

@@ -3,11 +3,11 @@
 use super::*;
 use crate::report::{Activation, ConfigProblem, ImageError, LastRun, MirrorTotals, Requests};
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     at("2026-03-10T12:00:00Z")
 }
 
@@ -94,7 +94,7 @@ fn tasks_report() -> TasksReport {
     }
 }
 
-fn fits(text: &str) {
+pub(super) fn fits(text: &str) {
     for line in text.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }

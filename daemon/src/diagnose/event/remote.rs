@@ -79,6 +79,13 @@ pub(super) const TRANSPORT: &[Rule] = &[
         Likely,
         &[C::RuntimeMisconfigured],
     ),
+    // What a TLS server answers to plain http; its words are lost, as HEAD has no body.
+    any(
+        &[&["head request to http://"], &["400 bad request$"]],
+        C::TlsHttpMismatch,
+        Likely,
+        &[C::RegistryError],
+    ),
     any(
         &[&[
             "first record does not look like a tls handshake",

@@ -91,7 +91,9 @@ const BEFORE: [&str; 8] = [
     "response",
     "returned",
 ];
-const AFTER: [&str; 9] = [
+const AFTER: [&str; 11] = [
+    " bad request",
+    " method not allowed",
     " unauthorized",
     " forbidden",
     " not found",

@@ -61,6 +61,13 @@ pub(super) const STORE: &[Rule] = &[
         Likely,
         &[C::LocalStoreCorrupt],
     ),
+    // containerd asked for the rest again and again, and there was none.
+    any(
+        &[&["short read: expected "], &[" bytes but got "]],
+        C::ContentCorrupt,
+        Likely,
+        &[C::ConnectionReset],
+    ),
     any(
         &[&[
             "manifest verification failed for digest",

@@ -3,11 +3,14 @@
 //!
 //! - On a host one file an entry in a folder of mode 0700, each 0600, replaced by rename after
 //!   `fsync`: a crash leaves the old one or the new one.
+//! - In a cluster one secret in syncd's own namespace, one key an entry; each write names the version
+//!   that it was made from.
 //! - One that cannot be read is named, and neither hides nor harms the others.
 //! - A token is for one entry, host and identity; [`Good::is_for`] says so before it is used.
 
 mod folder;
 mod form;
+mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,6 +22,8 @@ use syncd_config::config::RegistryEntry;
 use syncd_config::{RegistryHost, Secret};
 use syncd_providers::{Expiry, Token};
 use thiserror::Error;
+
+use crate::cluster::{Cluster, ClusterError};
 
 /// The last token of one entry that was published.
 #[derive(Clone, PartialEq, Eq)]
@@ -45,10 +50,12 @@ pub struct Good {
 pub type LastGood = BTreeMap<String, Good>;
 
 /// Where last-good tokens are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum LastGoodStore {
     /// A folder of a host: `stateDir/tokens`.
     Folder(PathBuf),
+    /// The secret `syncd-state` of type `syncd.dev/state` in syncd's own namespace.
+    Secret(Cluster),
 }
 
 /// What a store holds.
@@ -80,6 +87,15 @@ pub enum TokenStoreError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The cluster does not let us read or write it.
+    #[error("failed to reach the last good tokens in {place}")]
+    Cluster {
+        /// The secret.
+        place: String,
+        /// Why.
+        #[source]
+        source: ClusterError,
     },
     /// Others than syncd may have written it.
     #[error("the last good tokens in {place} cannot be trusted: {what}")]
@@ -122,6 +138,8 @@ pub enum TokenStoreError {
 pub enum TokenStoreErrorKind {
     /// The place fails.
     Io,
+    /// The cluster does.
+    Cluster,
     /// Others than syncd may have written it.
     Untrusted,
     /// It cannot be understood.
@@ -136,6 +154,7 @@ impl TokenStoreError {
     pub fn kind(&self) -> TokenStoreErrorKind {
         match self {
             Self::Read { .. } | Self::Write { .. } => TokenStoreErrorKind::Io,
+            Self::Cluster { .. } => TokenStoreErrorKind::Cluster,
             Self::Untrusted { .. } => TokenStoreErrorKind::Untrusted,
             Self::Malformed { .. } | Self::Newer { .. } => TokenStoreErrorKind::Malformed,
             Self::TooLarge { .. } => TokenStoreErrorKind::TooLarge,
@@ -152,7 +171,7 @@ impl TokenStoreError {
             Self::Malformed { place, .. } | Self::Newer { place, .. } => {
                 Some(format!("remove {place}; syncd keeps the next token anew"))
             }
-            Self::Read { .. } | Self::Write { .. } | Self::TooLarge { .. } => None,
+            Self::Read { .. } | Self::Write { .. } | Self::Cluster { .. } | Self::TooLarge { .. } => None,
         }
     }
 }
@@ -204,6 +223,15 @@ impl fmt::Debug for Good {
     }
 }
 
+impl fmt::Debug for LastGoodStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => f.debug_tuple("Folder").field(folder).finish(),
+            Self::Secret(cluster) => f.debug_tuple("Secret").field(&secret::place(cluster)).finish(),
+        }
+    }
+}
+
 impl LastGoodStore {
     /// All last-good tokens. Whether one may be used for an entry is [`Good::is_for`]'s to say.
     ///
@@ -224,6 +252,7 @@ impl LastGoodStore {
                 let folder = folder.clone();
                 off_thread(&folder.clone(), move || folder::read(&folder)).await
             }
+            Self::Secret(cluster) => secret::read(cluster).await,
         }
     }
 
@@ -238,6 +267,7 @@ impl LastGoodStore {
                 let (folder, good) = (folder.clone(), good.clone());
                 off_thread(&folder.clone(), move || folder::save(&folder, &good)).await
             }
+            Self::Secret(cluster) => secret::save(cluster, good).await,
         }
     }
 
@@ -252,6 +282,7 @@ impl LastGoodStore {
                 let (folder, names) = (folder.clone(), names.clone());
                 off_thread(&folder.clone(), move || folder::retain(&folder, &names)).await
             }
+            Self::Secret(cluster) => secret::retain(cluster, names).await,
         }
     }
 }
@@ -268,3 +299,6 @@ async fn off_thread<T: Send + 'static>(
         })
     })
 }
+
+#[cfg(test)]
+mod tests;

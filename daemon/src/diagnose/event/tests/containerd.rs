@@ -323,4 +323,19 @@ pub(super) const ROWS: &[(C, Option<C>, &str)] = &[
         None,
         r#"rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: no such file or directory""#,
     ),
+    (
+        C::TlsHttpMismatch,
+        Some(C::RegistryError),
+        r#"failed to pull and unpack image "reg.example:5000/a:1": failed to resolve image: unexpected status from HEAD request to http://reg.example:5000/v2/a/manifests/1: 400 Bad Request"#,
+    ),
+    (
+        C::RegistryError,
+        None,
+        r#"failed to pull and unpack image "reg.example/a:1": failed to resolve image: unexpected status from HEAD request to https://reg.example/v2/a/manifests/1: 400 Bad Request"#,
+    ),
+    (
+        C::ContentCorrupt,
+        Some(C::ConnectionReset),
+        r#"failed to pull and unpack image "reg.example/a:1": short read: expected 201728 bytes but got 100864: unexpected EOF"#,
+    ),
 ];
