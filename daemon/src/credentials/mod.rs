@@ -25,6 +25,8 @@ pub mod prove;
 mod removal;
 mod state;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error as StdError;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use self::view::View;
+pub(super) use self::view::View;
 use super::apply::{Change, Done, Work};
 use super::content::Published;
 use super::gather::{self, AT_ONCE};

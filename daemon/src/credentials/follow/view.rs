@@ -9,7 +9,7 @@ use crate::credentials::content::{OWNER, Published};
 use crate::credentials::inventory::Key;
 
 /// What is known of the cluster between passes. It holds names and identities, no content.
-pub(super) struct View<'a> {
+pub(in crate::credentials) struct View<'a> {
     targets: &'a [CredentialTarget],
     namespaces: BTreeMap<String, NamespaceMeta>,
     /// Whether all namespaces were told of once.
@@ -27,7 +27,7 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(targets: &'a [CredentialTarget]) -> Self {
+    pub(in crate::credentials) fn new(targets: &'a [CredentialTarget]) -> Self {
         Self {
             targets,
             namespaces: BTreeMap::new(),
@@ -41,35 +41,35 @@ impl<'a> View<'a> {
     }
 
     /// What has to be looked at; asked once.
-    pub(super) fn take_due(&mut self) -> BTreeSet<Key> {
+    pub(in crate::credentials) fn take_due(&mut self) -> BTreeSet<Key> {
         std::mem::take(&mut self.due)
     }
 
     /// Namespaces that are gone, also when another one of that name is there; asked once.
-    pub(super) fn take_gone(&mut self) -> BTreeSet<String> {
+    pub(in crate::credentials) fn take_gone(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.gone)
     }
 
     /// Whether a namespace left a target; asked once.
-    pub(super) fn take_unselected(&mut self) -> bool {
+    pub(in crate::credentials) fn take_unselected(&mut self) -> bool {
         std::mem::take(&mut self.unselected)
     }
 
     /// Has `key` looked at again.
-    pub(super) fn look_again(&mut self, key: Key) {
+    pub(in crate::credentials) fn look_again(&mut self, key: Key) {
         if self.target_of(&key).is_some() {
             self.due.insert(key);
         }
     }
 
     /// Whether the watch says that there is nothing in the place of `key`.
-    pub(super) fn is_absent(&self, key: &Key) -> bool {
+    pub(in crate::credentials) fn is_absent(&self, key: &Key) -> bool {
         self.synced.contains(&key.secret) && !self.present.contains_key(key)
     }
 
     /// The first target that wants a secret, by its place in the configuration; none in a namespace
     /// that is not there or is being deleted.
-    pub(super) fn target_of(&self, key: &Key) -> Option<usize> {
+    pub(in crate::credentials) fn target_of(&self, key: &Key) -> Option<usize> {
         let namespace = self.namespaces.get(&key.namespace)?;
         let is_wanted = |target: &CredentialTarget| match &target.place {
             TargetPlace::Kubernetes(place) => {
@@ -84,7 +84,7 @@ impl<'a> View<'a> {
     }
 
     /// Takes in what the watch of namespaces told.
-    pub(super) fn namespace(&mut self, event: WatchEvent<NamespaceMeta>) {
+    pub(in crate::credentials) fn namespace(&mut self, event: WatchEvent<NamespaceMeta>) {
         match event {
             WatchEvent::Synced(list) => {
                 let names: BTreeSet<&str> = list.iter().map(|meta| meta.name.as_str()).collect();
@@ -165,7 +165,7 @@ impl<'a> View<'a> {
     }
 
     /// Takes in what the watch of the secrets of one name told.
-    pub(super) fn secret(
+    pub(in crate::credentials) fn secret(
         &mut self,
         name: &str,
         event: WatchEvent<SecretMeta>,
