@@ -329,11 +329,9 @@ pub(super) fn contents(
 
 /// The inventory lies beside the last good credentials.
 pub(super) fn store(context: &CredentialContext) -> InventoryStore {
-    #[allow(unreachable_patterns, reason = "the store in a cluster is about to come")]
-    match (&context.last_good, &context.cluster) {
-        (LastGoodStore::Folder(_), _) => in_folder(&context.config.state_dir),
-        (_, Some(Ok(cluster))) => InventoryStore::ConfigMap(Box::new(cluster.clone())),
-        _ => in_folder(&context.config.state_dir),
+    match &context.last_good {
+        LastGoodStore::Folder(_) => in_folder(&context.config.state_dir),
+        LastGoodStore::Secret(cluster) => InventoryStore::ConfigMap(Box::new(cluster.clone())),
     }
 }
 

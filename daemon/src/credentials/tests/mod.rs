@@ -1,9 +1,11 @@
 //! Tables of the pure parts, and passes against an API that runs in this process.
 
+mod api;
 mod content;
 mod entries;
 mod follow;
 mod inventory;
+mod pass;
 mod plan;
 mod removal;
 
