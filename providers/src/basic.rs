@@ -244,8 +244,80 @@ impl PasswordFile {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::Basic;
+    use crate::token::conformance::{Fixture, conforms};
+    use crate::token::{TokenErrorKind, TokenProvider};
+
+    struct File {
+        basic: Basic,
+        path: PathBuf,
+        dir: tempfile::TempDir,
+    }
+
+    impl File {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("password");
+            Self {
+                basic: Basic::new("robot$team-a", &path),
+                path,
+                dir,
+            }
+        }
+
+        /// As mounted secrets change: by another file in its place.
+        fn write(&self, text: &str) {
+            let next = self.dir.path().join("next");
+            fs::write(&next, text).unwrap();
+            fs::rename(next, &self.path).unwrap();
+        }
+    }
+
+    impl Fixture for File {
+        fn provider(&self) -> &dyn TokenProvider {
+            &self.basic
+        }
+
+        fn life(&self) -> Option<Duration> {
+            None
+        }
+
+        async fn hands_out(&mut self, secret: &str) {
+            self.write(&format!("{secret}\n"));
+        }
+
+        async fn refuses(&mut self) -> TokenErrorKind {
+            fs::remove_file(&self.path).unwrap();
+            TokenErrorKind::Misconfigured
+        }
+
+        async fn babbles(&mut self, canary: &str) -> TokenErrorKind {
+            self.write(&format!("{canary}\n{canary}\n"));
+            TokenErrorKind::Misconfigured
+        }
+
+        async fn hangs(&mut self) {
+            fs::remove_file(&self.path).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(&self.path).status();
+            assert!(made.unwrap().success());
+        }
+    }
+
+    #[tokio::test]
+    async fn is_a_token_provider() {
+        let mut file = File::new();
+        let path = file.path.display().to_string();
+        conforms(&mut file).await.unwrap();
+        assert_eq!(
+            file.basic.identity(),
+            format!("basic: robot$team-a, password in {path}")
+        );
+        assert_eq!(file.basic.useful_minimum(), Duration::ZERO);
+        assert!(file.basic.is_local());
+    }
 
     #[test]
     fn reads_what_is_there_now() {

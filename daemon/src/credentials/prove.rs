@@ -12,7 +12,7 @@ use syncd_config::config::{Probe, RegistryEntry};
 use syncd_config::text::clean;
 use syncd_providers::Token;
 
-use crate::oci::http::Scope;
+use crate::oci::http::{RegistryResponse, Scope};
 use crate::oci::remote::Remote;
 use crate::oci::{Credential, ErrorKind, RegistryClient, RegistryError, RegistryRequest, Shown};
 
@@ -89,10 +89,35 @@ async fn attempt(client: &RegistryClient, entry: &RegistryEntry, probe: &Probe) 
         Ok(login) => login,
         Err(proof) => return proof,
     };
+    let answer = pull(client, entry, probe).await;
+    after_pull(login, answer.map(|response| response.shown), image(entry, probe))
+}
+
+/// HEAD of the manifest. The answer to a HEAD has no words: a refusal is asked for once more with
+/// GET, but never with a password that was just refused (accounts get locked).
+async fn pull(
+    client: &RegistryClient,
+    entry: &RegistryEntry,
+    probe: &Probe,
+) -> Result<RegistryResponse, RegistryError> {
     let remote = Remote::source(client.clone(), entry.host.clone());
-    let answer = remote.try_head(&probe.repository, &probe.target).await;
-    let image = image(entry, probe);
-    after_pull(login, answer.map(|response| response.shown), image)
+    let ask = |method| remote.try_manifest(method, &probe.repository, &probe.target);
+    let error = match ask(Method::HEAD).await {
+        Err(error) if is_refusal(&error) => error,
+        other => return other,
+    };
+    let locks = error.shown == Shown::Credential && error.kind == ErrorKind::CredentialsRejected;
+    if locks || error.shown == Shown::CredentialForToken {
+        return Err(error);
+    }
+    match ask(Method::GET).await {
+        Err(with_words) if with_words.kind == error.kind => Err(with_words),
+        _ => Err(error),
+    }
+}
+
+fn is_refusal(error: &RegistryError) -> bool {
+    matches!(error.kind, ErrorKind::CredentialsRejected | ErrorKind::Denied)
 }
 
 /// What the answer of `/v2/` says; a verdict when there is no point in going on.
@@ -105,11 +130,10 @@ fn after_login(answer: Result<Shown, RegistryError>) -> Result<LoggedIn, Proof> 
     match (error.shown, error.kind) {
         // A registry may serve images and nothing at /v2/.
         (Shown::Nothing, ErrorKind::NotARegistry) if error.status == Some(404) => Ok(LoggedIn::NotAsked),
-        (Shown::Token, ErrorKind::CredentialsRejected | ErrorKind::Denied) => Ok(LoggedIn::TokenRefused),
-        (
-            Shown::Credential | Shown::CredentialForToken,
-            ErrorKind::CredentialsRejected | ErrorKind::Denied,
-        ) => Err(Proof::Refused { words: words(&error) }),
+        (Shown::Token, _) if is_refusal(&error) => Ok(LoggedIn::TokenRefused),
+        (Shown::Credential | Shown::CredentialForToken, _) if is_refusal(&error) => {
+            Err(Proof::Refused { words: words(&error) })
+        }
         _ => Err(undecided(&words(&error))),
     }
 }
@@ -122,11 +146,10 @@ fn after_pull(login: LoggedIn, answer: Result<Shown, RegistryError>, image: Stri
         Err(error) => error,
     };
     let words = words(&error);
-    let refusal = matches!(error.kind, ErrorKind::CredentialsRejected | ErrorKind::Denied);
     match (error.shown, error.kind) {
         _ if error.kind.is_not_found() => undecided(&format!("the probe {image} was not found: {words}")),
         (Shown::Nothing, _) => undecided(&words),
-        _ if !refusal => undecided(&words),
+        _ if !is_refusal(&error) => undecided(&words),
         // Nothing of it was ever taken.
         _ if login == LoggedIn::TokenRefused => Proof::Refused { words },
         (Shown::Credential | Shown::CredentialForToken, ErrorKind::CredentialsRejected)
@@ -153,3 +176,7 @@ fn words(error: &RegistryError) -> String {
 fn undecided(why: &str) -> Proof {
     Proof::Undecided { why: clean(why) }
 }
+
+#[cfg(test)]
+#[path = "prove_tests.rs"]
+mod tests;

@@ -148,16 +148,18 @@ impl Remote {
         self.client.send(&self.host, request).await
     }
 
-    /// What the registry answers to HEAD for a manifest, as it is: whether a pull is allowed there.
+    /// What the registry answers to HEAD (or GET, which has words when it refuses) for a manifest,
+    /// as it is: whether a pull is allowed there.
     ///
     /// # Errors
     /// Any other answer than 2xx, by kind.
-    pub async fn try_head(
+    pub async fn try_manifest(
         &self,
+        method: Method,
         repository: &Repository,
         target: &Target,
     ) -> Result<RegistryResponse, RegistryError> {
-        self.manifest_request("look up the manifest", Method::HEAD, repository, target)
+        self.manifest_request("look up the manifest", method, repository, target)
             .await
     }
 

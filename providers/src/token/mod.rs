@@ -1,5 +1,8 @@
 //! What opens a registry, and who hands it out.
 
+#[doc(hidden)]
+pub mod conformance;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -51,6 +51,7 @@ pub type LastGood = BTreeMap<String, Good>;
 
 /// Where last-good tokens are kept.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum LastGoodStore {
     /// A folder of a host: `stateDir/tokens`.
     Folder(PathBuf),
