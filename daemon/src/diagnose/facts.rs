@@ -56,8 +56,11 @@ pub(crate) struct Route {
     pub(crate) name: String,
     /// The port there.
     pub(crate) port: u16,
-    /// http instead of https, because the configuration says so.
+    /// http instead of https.
     pub(crate) plain_http: bool,
+    /// Whether that is because nodes fall back to it on the loopback, and not because the
+    /// configuration says so.
+    pub(crate) fallback: bool,
     /// The proxy in between, as `host:port`.
     pub(crate) proxy: Option<String>,
     /// Whose credential is used, if any.

@@ -28,6 +28,8 @@ pub(crate) enum Who {
         client: RegistryClient,
         /// The pull secret that the credential is from.
         secret: Option<String>,
+        /// Whether it speaks plain http because nodes fall back to that on the loopback.
+        fallback: bool,
     },
 }
 
@@ -126,6 +128,7 @@ impl Probe<'_> {
             name: known.map_or_else(|| host.name().to_owned(), |way| way.name.clone()),
             port: known.map_or_else(|| host.port().unwrap_or(443), |way| way.port),
             plain_http: known.is_some_and(|way| way.plain_http),
+            fallback: matches!(self.who, Who::Node { fallback: true, .. }),
             proxy: known.and_then(|way| way.proxy.clone()),
             identity: match self.who {
                 Who::Configured => known

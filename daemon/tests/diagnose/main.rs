@@ -9,6 +9,7 @@
 
 mod image;
 mod mirror;
+mod pod;
 mod server;
 
 use std::fmt::Write as _;

@@ -293,6 +293,7 @@ fn tls(facts: &Facts) -> Judged {
                 "this machine"
             }
         )),
+        None if route.fallback => Judged::skip("plain http, which containerd falls back to on the loopback"),
         None if route.plain_http => Judged::skip("plain http, as the configuration says"),
         None if route.proxy.is_some() => Judged::skip("inside the proxy's tunnel; `api` shows it"),
         None => Judged::skip("not looked at"),

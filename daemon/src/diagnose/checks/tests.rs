@@ -233,6 +233,7 @@ fn route(host: &str, entry: Option<&str>) -> Route {
         name: host.name().to_owned(),
         port: host.port().unwrap_or(443),
         plain_http: false,
+        fallback: false,
         proxy: None,
         identity: entry.map(|name| Identity::Entry(name.to_owned())),
         extra_ca: false,

@@ -347,7 +347,12 @@ fn evidence(text: &Folded, (at, length): (usize, usize)) -> String {
     while !shown.is_char_boundary(end) {
         end -= 1;
     }
-    let piece = shown.get(from..end).unwrap_or_default();
+    let mut piece = shown.get(from..end).unwrap_or_default();
+    if end < shown.len() && !shown.get(end..).is_some_and(|rest| rest.starts_with(' ')) {
+        // No half word at the end, unless that is all there is.
+        let last = piece.rfind(' ').filter(|last| *last > at - from + length);
+        piece = last.map_or(piece, |last| &piece[..last]);
+    }
     let words: Vec<&str> = piece.split(' ').map(harmless).collect();
     syncd_config::text::clean_to(&words.join(" "), 160)
 }

@@ -3,6 +3,7 @@
 use syncd_config::text::clean_to;
 
 use super::creds::{Creds, listed};
+use super::freshness::Freshness;
 use super::gather::Gathered;
 use super::node::NodeSeen;
 use super::view::State;
@@ -145,7 +146,11 @@ fn secrets(gathered: &Gathered) -> Vec<Check> {
         if login.by_syncd {
             detail.push_str("; syncd keeps it");
         }
-        let status = if login.freshness.is_over() { Fail } else { Pass };
+        let status = match login.freshness {
+            Freshness::Unknown => Skip,
+            Freshness::Until(_) => Pass,
+            Freshness::Expired(_) | Freshness::Old { .. } => Fail,
+        };
         out.push(check(
             "secrets.fresh",
             "its credential is within its time",

@@ -8,9 +8,10 @@ use syncd_config::Reference;
 use super::api::is_name;
 use super::creds::{Creds, Unfit};
 use super::gather::Gathered;
-use super::join::{Joined, Seen, Story};
+use super::join::{Family, Joined, Seen, Story, family};
 use crate::diagnose::causes::about;
 use crate::diagnose::event;
+use crate::diagnose::facts::Facts;
 use crate::report::{Cause, Confidence, Fix};
 
 fn say(text: impl Into<String>) -> Fix {
@@ -71,7 +72,9 @@ pub(super) fn fixes(gathered: &Gathered, joined: &Joined, image: &str) -> Vec<Fi
             )
         }));
     }
-    if joined.story == Story::WorksFromHere && matches!(gathered.seen(), Seen::Works) {
+    let may_pass = matches!(family(joined.finding.cause), Family::Access)
+        || joined.finding.cause == Cause::NoCauseInMessage;
+    if may_pass && joined.story == Story::WorksFromHere && matches!(gathered.seen(), Seen::Works) {
         out.insert(0, wait());
     }
     out
@@ -274,7 +277,23 @@ fn credential(gathered: &Gathered, joined: &Joined, reference: &Reference) -> Ve
 
 /// The remedies of the cause, with the pod's names in the commands.
 fn general(gathered: &Gathered, joined: &Joined, image: &str) -> Vec<Fix> {
+    if joined.finding.cause == Cause::InvalidReference {
+        let platform = crate::diagnose::this_platform();
+        let facts = Facts::new(&gathered.view.container.image, platform);
+        if facts.reference.is_err() {
+            return crate::diagnose::fixes::fixes(&joined.finding, &facts);
+        }
+    }
     let from_probe = matches!(joined.story, Story::Probe | Story::Confirmed);
+    if joined.finding.cause == Cause::ImageNeverPull && gathered.node.has_image() == Some(true) {
+        return vec![
+            say(
+                "Give the pod a pull secret with which the image may be pulled, and imagePullPolicy IfNotPresent: \
+                 kubelet then asks the registry once whether this pod may have it.",
+            ),
+            say("Or load the image into the node's store by hand: what was not pulled is not asked about."),
+        ];
+    }
     if let (true, Some(facts)) = (from_probe, gathered.facts()) {
         return crate::diagnose::fixes::fixes(&joined.finding, facts);
     }

@@ -65,7 +65,7 @@ pub(super) async fn gather(
     let image: Result<Reference, String> = (view.container.image.trim().parse())
         .map_err(|_| "the image's name is no reference, so no registry is known".to_owned());
     let ring = keyring::keyring(&view.container.image, &secrets, later, now);
-    let probed = match (image, pointless(&view, &told)) {
+    let probed = match (image, pointless(&view, &told, &ring.creds)) {
         (Ok(image), None) => {
             let options = as_the_node(question, options, &told, &node);
             let probed = probe((context, clock), &image, &ring.credentials, &options).await;
@@ -87,10 +87,13 @@ pub(super) async fn gather(
 }
 
 /// Why no answer of a registry could say anything. A credential is not sent in vain.
-fn pointless(view: &PodView, told: &Told) -> Option<String> {
+fn pointless(view: &PodView, told: &Told, creds: &Creds) -> Option<String> {
     let why = match (&view.container.state, told.first()) {
         _ if view.stuck.is_some() => "no pull was tried",
         (State::Well, _) => "the image is there",
+        _ if matches!(creds, Creds::Malformed { .. }) => {
+            "kubelet does not get as far with such a pull secret"
+        }
         (_, Some(first)) if first.cause == Cause::SandboxImagePull => {
             "it is the pause image that fails, which pull secrets never apply to"
         }

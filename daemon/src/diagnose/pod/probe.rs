@@ -103,7 +103,7 @@ async fn once(
     options: &DiagnoseOptions,
     mirror: bool,
 ) -> Result<(Facts, Seen), RegistryError> {
-    let (facts, seen) = ask(context, &context.client, image, one, options, mirror).await?;
+    let (facts, seen) = ask(context, &context.client, image, one, options, (mirror, false)).await?;
     let http = matches!(&seen, Seen::Unreached(found) if found.cause == Cause::TlsHttpMismatch);
     let configured = (context.config.as_ref())
         .is_some_and(|config| config.registries.iter().any(|entry| entry.host == image.host));
@@ -112,7 +112,7 @@ async fn once(
     }
     let plain = RegistryClient::new(&[plain(&image.host)], Arc::new(Anonymous), clock.clone())?;
     let known = facts.mirror;
-    let (mut facts, seen) = ask(context, &plain, image, one, options, false).await?;
+    let (mut facts, seen) = ask(context, &plain, image, one, options, (false, true)).await?;
     facts.mirror = known;
     Ok((facts, seen))
 }
@@ -123,12 +123,13 @@ async fn ask(
     image: &Reference,
     one: Option<&AsSecret>,
     options: &DiagnoseOptions,
-    mirror: bool,
+    (mirror, fallback): (bool, bool),
 ) -> Result<(Facts, Seen), RegistryError> {
     let credential = one.map(|one| one.credential.clone());
     let who = Who::Node {
         client: client.with_only(None, &image.host, credential)?,
         secret: one.map(|one| one.secret.clone()),
+        fallback,
     };
     let facts = look_as(context, &image.to_string(), options, &who, mirror).await;
     let seen = classify(&facts, examine(&facts).found);

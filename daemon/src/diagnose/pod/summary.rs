@@ -1,11 +1,9 @@
 //! The verdict on a pod in one or two sentences.
 
-use syncd_config::Reference;
-
 use super::creds::{Creds, listed};
 use super::gather::Gathered;
 use super::join::{Joined, Seen, Story};
-use super::view::State;
+use super::view::{self, State};
 use crate::diagnose::causes::about;
 use crate::diagnose::facts::Facts;
 use crate::diagnose::faults::Finding;
@@ -22,7 +20,7 @@ pub(super) fn summary(gathered: &Gathered, joined: &Joined) -> String {
 
 fn lead(gathered: &Gathered, joined: &Joined) -> String {
     let finding = &joined.finding;
-    let image: Option<Reference> = gathered.view.container.image.trim().parse().ok();
+    let image = view::reference(&gathered.view.container.image).ok();
     let host = image
         .as_ref()
         .map_or_else(|| "the registry".to_owned(), |image| image.host.to_string());
@@ -35,6 +33,13 @@ fn lead(gathered: &Gathered, joined: &Joined) -> String {
         Cause::NotImageProblem => format!("It is not the image that holds the pod up: {}.", trimmed(finding)),
         Cause::NoCauseInMessage => "The node says that the pull fails, and not why.".to_owned(),
         Cause::ImageNeverPull => never(gathered),
+        Cause::InvalidReference => match view::reference(&gathered.view.container.image) {
+            Err(error) => format!(
+                "`{}` is not an image reference: {error}.",
+                syncd_config::text::clean(&gathered.view.container.image)
+            ),
+            Ok(_) => titled(finding),
+        },
         Cause::SecretMissing => missing(gathered, &host),
         Cause::SecretMisconfigured => misconfigured(gathered),
         Cause::AuthMissing => auth_missing(gathered, &host),
@@ -163,11 +168,10 @@ fn expired(gathered: &Gathered, host: &str) -> String {
 /// pod does not have (KubeletEnsureSecretPulledImages).
 fn never(gathered: &Gathered) -> String {
     match gathered.node.has_image() {
-        Some(true) => {
-            "The pod forbids a pull (imagePullPolicy: Never), and the node does not give it the image, \
-             although it lists it: it was pulled with credentials that this pod does not have."
-                .to_owned()
-        }
+        Some(true) => "The pod forbids a pull (imagePullPolicy: Never). The node lists the image, and kubelet says \
+                       that it is not there: it says so too when the image was pulled with credentials that this \
+                       pod does not have."
+            .to_owned(),
         _ => "The pod forbids a pull (imagePullPolicy: Never), and the node does not have the image."
             .to_owned(),
     }

@@ -2,6 +2,8 @@
 //! it is. Pure; what the API sent is bounded here, and made safe when it is shown.
 
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodStatus};
+use syncd_config::Reference;
+use syncd_config::reference::ReferenceError;
 use syncd_config::text::clean_to;
 
 /// The reasons for waiting that kubelet gives when an image does not come (pkg/kubelet/images and
@@ -120,6 +122,11 @@ pub(super) fn view(pod: &Pod, wanted: Option<&str>) -> Result<PodView, NoSuchCon
         stuck: stuck(status),
         container: chosen.clone(),
     })
+}
+
+/// The image as a reference, as kubelet reads it.
+pub(super) fn reference(image: &str) -> Result<Reference, ReferenceError> {
+    image.trim().parse()
 }
 
 /// The worst first.
