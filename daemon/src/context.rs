@@ -124,12 +124,13 @@ impl Context {
         credentials::pass(&context, options, self.clock.now()).await
     }
 
-    async fn credentials(&self, hold: Vec<String>) -> CredentialContext {
-        let cluster = match asks_cluster(&self.config) {
-            true => Some(self.kept.cluster.get().await.map_err(Arc::new)),
-            false => None,
+    /// What a pass over the credentials, and the watch between passes, work with.
+    pub async fn credentials(&self, hold: Vec<String>) -> CredentialContext {
+        let cluster = self.cluster().await;
+        let last_good = match &cluster {
+            Some(Ok(cluster)) => LastGoodStore::Secret(cluster.clone()),
+            _ => LastGoodStore::Folder(self.config.state_dir.join("tokens")),
         };
-        let last_good = LastGoodStore::Folder(self.config.state_dir.join("tokens"));
         CredentialContext {
             config: Arc::clone(&self.config),
             tokens: self.tokens.clone(),
@@ -140,6 +141,15 @@ impl Context {
             clock: self.clock.clone(),
             hold,
         }
+    }
+
+    /// The cluster, when a target is in one, or was since the start: what is there no longer wanted is
+    /// removed by the pass.
+    async fn cluster(&self) -> Option<Result<Cluster, Arc<ClusterError>>> {
+        if !asks_cluster(&self.config) {
+            return self.kept.cluster.connected.get().cloned().map(Ok);
+        }
+        Some(self.kept.cluster.get().await.map_err(Arc::new))
     }
 
     /// One pass of the mirror.

@@ -91,7 +91,7 @@ impl CredentialTask {
         }
         let options = options(request);
         if options.dry_run {
-            let hold = self.held(&context.config);
+            let hold = held(&context.config, *self.mirrored.borrow());
             return Ok(context.credential_pass(options, hold).await);
         }
         {
@@ -109,18 +109,6 @@ impl CredentialTask {
         }
     }
 
-    /// The entries that cannot be proven yet: a registry of our own is empty until the first mirror
-    /// pass has ended.
-    fn held(&self, config: &Config) -> Vec<String> {
-        let filled_here = config.registry.is_some()
-            && (config.mirror.as_ref()).is_some_and(|mirror| mirror.destination == Destination::Embedded);
-        if filled_here && *self.mirrored.borrow() == 0 {
-            own_entries(config)
-        } else {
-            Vec::new()
-        }
-    }
-
     async fn pass(&self, why: Activation) -> Finished {
         let context = self.context();
         let options = std::mem::take(&mut *self.asked.lock().unwrap_or_else(PoisonError::into_inner));
@@ -130,7 +118,7 @@ impl CredentialTask {
         }
         // The times of `schedule` are for new tokens, whatever the old ones' ends say.
         let renew = options.renew || why == Activation::Cron;
-        let held = self.held(&context.config);
+        let held = held(&context.config, *self.mirrored.borrow());
         let report = context
             .credential_pass(PassOptions { renew, ..options }, held.clone())
             .await;
@@ -150,6 +138,18 @@ impl Task for CredentialTask {
 
     fn run(&self, why: Activation) -> BoxFuture<'_, Finished> {
         Box::pin(self.pass(why))
+    }
+}
+
+/// The entries that cannot be proven yet: a registry of our own is empty until the first mirror pass
+/// has ended.
+pub(super) fn held(config: &Config, mirror_passes: u64) -> Vec<String> {
+    let filled_here = config.registry.is_some()
+        && (config.mirror.as_ref()).is_some_and(|mirror| mirror.destination == Destination::Embedded);
+    if filled_here && mirror_passes == 0 {
+        own_entries(config)
+    } else {
+        Vec::new()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod error;
+mod follow;
 mod frame;
 mod lock;
 mod mirror;

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::credentials::{self, CredentialTask};
+use super::follow::Follow;
 use super::frame::Frame;
 use super::mirror::{self, MirrorTask};
 use super::reload::{Follower, TableOf};
@@ -54,10 +55,18 @@ pub(super) fn register(options: &RunOptions, frame: &mut Frame, context: &Contex
     };
     frame.spawn(credentials::after_mirror(
         context.subscribe(),
-        mirrored,
+        mirrored.clone(),
         follower.task.clone(),
         frame.stop(),
     ));
+    let follow = Follow {
+        contexts: context.subscribe(),
+        mirrored,
+        reports: frame.sources.credentials.clone(),
+        task: follower.task.clone(),
+        stop: frame.stop(),
+    };
+    frame.spawn(follow.keep());
     Tasks {
         followers: vec![mirror_follower, follower],
         commands,
