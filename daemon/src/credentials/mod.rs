@@ -22,6 +22,7 @@ mod memory;
 mod pass;
 mod plan;
 pub mod prove;
+mod record;
 mod removal;
 mod state;
 mod tell;

@@ -78,7 +78,7 @@ fn event(done: &Done, memory: &mut Memory) -> Option<Event> {
     let Done { key, judgement, .. } = done;
     let (warning, reason, action) = match judgement.outcome {
         TargetOutcome::Created => (false, "CredentialsCreated", "Create"),
-        TargetOutcome::Updated => (false, "CredentialsRotated", "Update"),
+        TargetOutcome::Updated => (false, "CredentialsUpdated", "Update"),
         TargetOutcome::Refused => (true, "CredentialsRefused", "Check"),
         TargetOutcome::Failed => (true, "CredentialsFailed", "Write"),
         TargetOutcome::Unchanged | TargetOutcome::Removed => {

@@ -1,6 +1,7 @@
 //! Tables of the pure parts, and passes against an API that runs in this process.
 
 mod api;
+mod between;
 mod content;
 mod entries;
 mod follow;

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use syncd_config::config::Credentials;
 use syncd_providers::Clock;
-use tokio::sync::watch;
 
 use super::api::Api;
 use super::*;
-use crate::credentials::{CredentialContext, CredentialState, FollowNotice, PassOptions, follow, pass};
+use crate::credentials::{CredentialContext, CredentialState, PassOptions, pass};
 use crate::oci::RegistryClient;
 use crate::oci::scripted::{Scripted, answer};
 use crate::report::{CredentialReport, CredentialResult, TargetOutcome};
@@ -17,10 +16,10 @@ use crate::tokens::{LastGoodStore, Tokens};
 const KIND: &str = "kubernetes.io/dockerconfigjson";
 
 /// One installation of syncd: its configuration, state folder and password file.
-struct World {
-    api: Api,
-    dir: tempfile::TempDir,
-    context: CredentialContext,
+pub(super) struct World {
+    pub(super) api: Api,
+    pub(super) dir: tempfile::TempDir,
+    pub(super) context: CredentialContext,
 }
 
 impl World {
@@ -29,7 +28,7 @@ impl World {
         Self::with(labelled("private", &["a"]), |_| {})
     }
 
-    fn with(target: CredentialTarget, change: impl FnOnce(&mut RegistryEntry)) -> Self {
+    pub(super) fn with(target: CredentialTarget, change: impl FnOnce(&mut RegistryEntry)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("password"), "one").unwrap();
         let mut entry = entry("a", false);
@@ -56,7 +55,7 @@ impl World {
     }
 
     /// The same after a restart: only what is on disk and in the cluster is known.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.context = context(&self.api, Arc::clone(&self.context.config));
     }
 
@@ -70,7 +69,7 @@ impl World {
         self.context.config = Arc::new(config);
     }
 
-    async fn pass(&self) -> CredentialReport {
+    pub(super) async fn pass(&self) -> CredentialReport {
         self.pass_at("10:00:00", PassOptions::default()).await
     }
 
@@ -109,7 +108,7 @@ fn outcomes(report: &CredentialReport) -> Vec<(&str, TargetOutcome)> {
         .collect()
 }
 
-fn password_in(api: &Api, namespace: &str) -> String {
+pub(super) fn password_in(api: &Api, namespace: &str) -> String {
     let content: serde_json::Value = serde_json::from_str(&api.content(namespace).unwrap()).unwrap();
     let auths = content["auths"].as_object().unwrap();
     let entry = auths.values().next();
@@ -521,101 +520,4 @@ async fn a_cluster_that_cannot_be_reached_is_said() {
         ["failed to connect to the cluster: no kubeconfig"]
     );
     assert_eq!(report.registries[0].result, CredentialResult::Minted);
-}
-
-/// Runs `follow` beside a test until it ends.
-struct Following {
-    notices: tokio::sync::mpsc::UnboundedReceiver<FollowNotice>,
-    _contexts: watch::Sender<Arc<CredentialContext>>,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Following {
-    fn start(context: &CredentialContext) -> Self {
-        let (contexts, context) = watch::channel(Arc::new(context.clone()));
-        let (stop, stopping) = watch::channel(false);
-        let (sender, notices) = tokio::sync::mpsc::unbounded_channel();
-        let notify = move |notice| sender.send(notice).unwrap();
-        let task = tokio::spawn(follow(context, notify, stopping));
-        Self {
-            notices,
-            _contexts: contexts,
-            stop,
-            task,
-        }
-    }
-
-    async fn end(self) {
-        self.stop.send_replace(true);
-        self.task.await.unwrap();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_literal_namespace_that_is_made_later_is_found() {
-    let world = World::with(target(&["team-a", "team-b"], &["a"]), |_| {});
-    world.api.has_namespace("team-a", "x");
-    world.pass().await;
-    world.api.writes();
-    let mints = world.context.tokens.state("a").unwrap().mints;
-    let mut following = Following::start(&world.context);
-    world.api.has_namespace("team-b", "x");
-    let begun = tokio::time::Instant::now();
-    let Some(FollowNotice::Changed(rows)) = following.notices.recv().await else {
-        panic!("a change");
-    };
-    assert!(begun.elapsed() <= std::time::Duration::from_secs(11));
-    assert_eq!(rows.len(), 1);
-    assert_eq!(rows[0].outcome, TargetOutcome::Created);
-    assert_eq!(world.api.writes(), ["POST team-b/secrets"]);
-    assert_eq!(world.api.content("team-b"), world.api.content("team-a"));
-    assert_eq!(world.context.tokens.state("a").unwrap().mints, mints);
-    following.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn one_that_is_deleted_again_and_again_is_left_alone_and_said() {
-    let world = World::with(target(&["team-a"], &["a"]), |_| {});
-    world.api.has_namespace("team-a", "x");
-    world.pass().await;
-    let mut following = Following::start(&world.context);
-    for _ in 0..3 {
-        world.api.delete("team-a");
-        let Some(FollowNotice::Changed(rows)) = following.notices.recv().await else {
-            panic!("a change");
-        };
-        assert_eq!(rows[0].outcome, TargetOutcome::Created);
-        assert_eq!(rows[0].reason, "it was deleted by someone else");
-    }
-    world.api.delete("team-a");
-    let Some(FollowNotice::Changed(rows)) = following.notices.recv().await else {
-        panic!("a change");
-    };
-    assert_eq!(rows[0].kind.as_deref(), Some("contested"));
-    assert_eq!(world.api.secret("team-a"), None);
-    following.end().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn before_the_first_pass_the_last_good_serve() {
-    let mut world = World::with(target(&["team-a", "team-b"], &["a"]), |_| {});
-    world.api.has_namespace("team-a", "x");
-    world.pass().await;
-    world.restart();
-    let listed = std::fs::read_to_string(world.dir.path().join("state/inventory.json")).unwrap();
-    world.api.has_namespace("team-b", "x");
-    let mut following = Following::start(&world.context);
-    assert!(matches!(
-        following.notices.recv().await,
-        Some(FollowNotice::Changed(_))
-    ));
-    assert_eq!(password_in(&world.api, "team-b"), "one");
-    assert_eq!(world.context.tokens.state("a").unwrap().mints, 0);
-    following.end().await;
-    let now = std::fs::read_to_string(world.dir.path().join("state/inventory.json")).unwrap();
-    assert!(
-        listed.contains("team-a") && now.contains("team-a") && now.contains("team-b"),
-        "{now}"
-    );
 }
