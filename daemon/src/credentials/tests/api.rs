@@ -29,6 +29,8 @@ struct Inner {
     writes: Vec<String>,
     events: Vec<String>,
     reads: usize,
+    /// Called at each request to make a secret.
+    on_create: Option<Box<dyn FnMut() + Send>>,
     /// `verb path-part` -> what is answered instead, so often.
     faults: Vec<(String, u16, &'static str, usize)>,
 }
@@ -86,6 +88,14 @@ impl Api {
         inner.namespaces.get_mut(name).unwrap()["metadata"]["labels"]["pull"] = json!(label);
     }
 
+    pub(super) fn drop_namespace(&self, name: &str) {
+        let mut inner = self.lock();
+        inner.namespaces.remove(name);
+        inner
+            .secrets
+            .retain(|key, _| !key.starts_with(&format!("{name}/")));
+    }
+
     /// Somebody else's secret.
     pub(super) fn plant(&self, namespace: &str, kind: &str) {
         let mut inner = self.lock();
@@ -104,6 +114,20 @@ impl Api {
 
     pub(super) fn delete(&self, namespace: &str) {
         self.lock().secrets.remove(&format!("{namespace}/pull")).unwrap();
+    }
+
+    /// Somebody takes part in owning the content of a secret without changing it.
+    pub(super) fn share(&self, namespace: &str) {
+        let mut inner = self.lock();
+        let version = inner.next().to_string();
+        let meta = &mut inner.secrets.get_mut(&format!("{namespace}/pull")).unwrap()["metadata"];
+        meta["managedFields"] = json!([{"manager": "velero", "fieldsV1": {"f:data": {}}}]);
+        meta["resourceVersion"] = json!(version);
+    }
+
+    /// Has `look` called at each request to make a secret.
+    pub(super) fn on_create(&self, look: impl FnMut() + Send + 'static) {
+        self.lock().on_create = Some(Box::new(look));
     }
 
     /// The next `times` requests like `what` (`PATCH team-a/secrets`) are answered so.
@@ -219,6 +243,10 @@ impl Inner {
                 self.events.push(format!("{kind} {reason} {about} {ns}"));
                 Ok(body.clone())
             }
+            ("PATCH", ["apis", "events.k8s.io", "v1", "namespaces", ns, "events", _]) => {
+                self.events.push(format!("once more {ns}"));
+                Ok(body.clone())
+            }
             _ => Err((501, "NotAskedOfAnApi")),
         }
     }
@@ -244,6 +272,9 @@ impl Inner {
     }
 
     fn create(&mut self, namespace: &str, body: &Value) -> Answer {
+        if let Some(look) = &mut self.on_create {
+            look();
+        }
         if !self.namespaces.contains_key(namespace) {
             return Err((404, "NotFound"));
         }

@@ -105,3 +105,16 @@ async fn before_the_first_pass_the_last_good_serve() {
         "{now}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_nothing_published_the_pass_does_the_talking() {
+    let world = World::with(target(&["team-a"], &["a"]), |_| {});
+    world.api.has_namespace("team-a", "x");
+    let mut following = Following::start(&world.context);
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(following.notices.try_recv().is_err());
+    assert_eq!(world.api.events(), Vec::<String>::new());
+    assert_eq!(world.api.writes(), Vec::<String>::new());
+    assert!(world.api.reads() > 0, "it looked");
+    following.end().await;
+}

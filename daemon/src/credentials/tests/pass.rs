@@ -256,6 +256,101 @@ async fn a_changed_password_waits_for_a_registry_that_is_down() {
 }
 
 #[tokio::test]
+async fn a_published_password_that_is_refused_gives_way_to_an_unproven_one() {
+    // The probe is gone, and only `two` is still taken.
+    let two = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let only_two = Arc::clone(&two);
+    let registry = Scripted::start(move |asked| {
+        let only_two = only_two.load(std::sync::atomic::Ordering::Relaxed);
+        match asked.header("authorization") {
+            // bot:two
+            Some("Basic Ym90OnR3bw==") if asked.uri == "/v2/" => answer(200, &[], "{}"),
+            Some("Basic Ym90OnR3bw==") => answer(404, &[], ""),
+            Some(_) if !only_two => answer(200, &[("content-type", "application/json")], "{}"),
+            _ => answer(401, &[("www-authenticate", "Basic realm=\"here\"")], ""),
+        }
+    })
+    .await;
+    let host = registry.host.clone();
+    let world = World::with(labelled("private", &["a"]), |entry| {
+        entry.host = host;
+        entry.plain_http = true;
+        entry.probe = super::entry("a", true).probe;
+    });
+    world.api.has_namespace("team-a", "private");
+    world.pass().await;
+    world.password("two");
+    let report = world.pass().await;
+    assert_eq!(
+        report.registries[0].error.as_ref().unwrap().kind,
+        "undecided",
+        "{report:?}"
+    );
+    assert_eq!(password_in(&world.api, "team-a"), "one");
+    two.store(true, std::sync::atomic::Ordering::Relaxed);
+    let report = world.pass().await;
+    assert_eq!(report.registries[0].result, CredentialResult::Minted);
+    assert!(!report.registries[0].proven);
+    assert_eq!(password_in(&world.api, "team-a"), "two");
+}
+
+/// An issuer whose first token is refused.
+struct Issuer(std::sync::atomic::AtomicU64);
+
+impl syncd_providers::TokenProvider for Issuer {
+    fn identity(&self) -> String {
+        "issuer".to_owned()
+    }
+
+    fn mint(
+        &self,
+        now: Timestamp,
+    ) -> futures::future::BoxFuture<'_, Result<syncd_providers::Token, syncd_providers::TokenError>> {
+        let number = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Box::pin(std::future::ready(Ok(syncd_providers::Token {
+            username: "bot".to_owned(),
+            secret: Secret::new(if number == 0 { "bad" } else { "two" }),
+            expires: Expiry::Unknown,
+            minted_at: now,
+        })))
+    }
+
+    fn is_current(&self, _: &syncd_providers::Token) -> bool {
+        true
+    }
+
+    fn rejected(&self, _: &syncd_providers::Token) {}
+
+    fn useful_minimum(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_minted_again_at_once() {
+    let registry = Scripted::start(|asked| match asked.header("authorization") {
+        // bot:two
+        Some("Basic Ym90OnR3bw==") => answer(200, &[("content-type", "application/json")], "{}"),
+        _ => answer(401, &[("www-authenticate", "Basic realm=\"here\"")], ""),
+    })
+    .await;
+    let host = registry.host.clone();
+    let mut world = World::with(labelled("private", &["a"]), |entry| {
+        entry.host = host;
+        entry.plain_http = true;
+        entry.probe = super::entry("a", true).probe;
+    });
+    let issuer: Arc<dyn syncd_providers::TokenProvider> = Arc::new(Issuer(0.into()));
+    let entry = world.context.config.registries[0].clone();
+    world.context.tokens = Tokens::of_providers(vec![(entry, issuer)], None, world.context.clock.clone());
+    world.api.has_namespace("team-a", "private");
+    let report = world.pass().await;
+    assert!(report.registries[0].proven, "{report:?}");
+    assert_eq!(password_in(&world.api, "team-a"), "two");
+    assert_eq!(report.totals.mints, 2);
+}
+
+#[tokio::test]
 async fn after_a_restart_without_any_token_new_namespaces_are_served() {
     let mut world = World::new();
     world.api.has_namespace("team-a", "private");
@@ -292,15 +387,26 @@ async fn a_dry_run_writes_nothing_anywhere() {
 async fn the_last_good_and_the_inventory_are_kept_before_the_first_secret() {
     let world = World::new();
     world.api.has_namespace("team-a", "private");
+    let state = world.dir.path().join("state");
+    let found: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&found);
+    world.api.on_create(move || {
+        let listed = std::fs::read_to_string(state.join("inventory.json")).unwrap_or_default();
+        let kept = std::fs::read_dir(state.join("tokens")).map_or(0, Iterator::count);
+        seen.lock().unwrap().push(format!("{kept} {listed}"));
+    });
     world
         .api
         .fail("POST namespaces/team-a/secrets", 500, "InternalError", 1);
-    let report = world.pass().await;
-    assert_eq!(outcomes(&report), [("team-a", TargetOutcome::Failed)]);
-    let state = world.dir.path().join("state");
-    let listed = std::fs::read_to_string(state.join("inventory.json")).unwrap();
-    assert!(listed.contains("team-a") && !listed.contains("one\""), "{listed}");
-    assert_eq!(std::fs::read_dir(state.join("tokens")).unwrap().count(), 1);
+    assert_eq!(outcomes(&world.pass().await), [("team-a", TargetOutcome::Failed)]);
+    world.pass().await;
+    let found = found.lock().unwrap().clone();
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("1 {") && found[0].contains("team-a"),
+        "{found:?}"
+    );
+    assert!(!found[0].contains("\"one\""), "{found:?}");
 }
 
 #[tokio::test]
@@ -391,6 +497,53 @@ async fn drift_is_undone_and_shared_ownership_is_not_fought() {
     assert_eq!(world.api.writes(), ["PATCH team-a/secrets/pull"]);
     assert_eq!(world.pass().await.totals.unchanged, 1);
     assert_eq!(world.api.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn content_that_another_owns_as_well_is_written_once_without_effect() {
+    let world = World::new();
+    world.api.has_namespace("team-a", "private");
+    world.pass().await;
+    world.api.writes();
+    world.api.events();
+    world.api.share("team-a");
+    assert_eq!(world.pass().await.totals.unchanged, 1);
+    assert_eq!(world.api.writes(), ["PATCH team-a/secrets/pull"]);
+    assert_eq!(world.api.events(), Vec::<String>::new());
+    assert_eq!(world.pass().await.totals.unchanged, 1);
+    assert_eq!(world.api.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_made_again_and_again_is_no_contest() {
+    let world = World::with(target(&["team-a"], &["a"]), |_| {});
+    for _ in 0..6 {
+        world.api.has_namespace("team-a", "x");
+        assert_eq!(world.pass().await.totals.created, 1);
+        world.api.drop_namespace("team-a");
+        assert_eq!(world.pass().await.totals.unchanged, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_could_not_be_read_is_read_later_and_never_older() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("tokens");
+    let store = LastGoodStore::Folder(folder.clone());
+    let kept = [good("a", "old", None, true), good("b", "two", None, true)];
+    store.save(&all_good(&kept)).await.unwrap();
+    let open = |mode| std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    open(0o777);
+    let state = CredentialState::new();
+    let (found, problems) = state.good(&store).await;
+    assert!(found.is_empty() && problems.len() == 1, "{problems:?}");
+    state.publish(all_good(&[good("a", "new", None, true)]));
+    open(0o700);
+    let (found, problems) = state.good(&store).await;
+    assert_eq!(problems, Vec::<String>::new());
+    let secrets: Vec<_> = found.values().map(|good| good.secret.expose()).collect();
+    assert_eq!(secrets, ["new", "two"]);
 }
 
 #[tokio::test]
