@@ -9,3 +9,4 @@ mod bench;
 mod commands;
 mod daemon;
 mod help;
+mod pod;

@@ -484,6 +484,26 @@ async fn only_the_images_own_host_gets_the_credential_and_the_next_one_only_afte
 }
 
 #[tokio::test]
+async fn a_credential_that_works_is_the_only_one_that_is_sent() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = seen.clone();
+    let server = Server::plain(registry(move |ask, _| {
+        log.lock().unwrap().extend(ask.authorization.clone());
+        guarded(ask)
+    }))
+    .await;
+    let host = server.address.to_string();
+    let mut api = Api::new(&format!("{host}/app:1"), &no_basic(&host), &["b", "a", "foreign"]);
+    api.login("b", &host, CANARY);
+    api.login("a", &host, "another");
+    api.login("foreign", "other.example", "for another host");
+    api.ask(None).await.unwrap();
+    let seen = seen.lock().unwrap().clone();
+    assert!(!seen.is_empty());
+    assert!(seen.iter().all(|sent| *sent == format!("Basic {CANARY_BASIC}")));
+}
+
+#[tokio::test]
 async fn hostile_texts_are_shown_escaped() {
     let escape = "\u{1b}[2J\u{202e}";
     let mut api = Api::new(

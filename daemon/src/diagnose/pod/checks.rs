@@ -5,6 +5,7 @@ use syncd_config::text::clean_to;
 use super::creds::{Creds, listed};
 use super::freshness::Freshness;
 use super::gather::Gathered;
+use super::join::Seen;
 use super::node::NodeSeen;
 use super::view::State;
 use crate::diagnose::checks::examine;
@@ -32,15 +33,18 @@ pub(super) fn checks(gathered: &Gathered) -> Vec<Check> {
         }
         Ok(probed) => {
             let claim = "the registry was asked as the node asks it";
+            let reached = !matches!(probed.seen, Seen::Unreached(_));
+            let asked = if reached { "asked" } else { "tried" };
             let mut detail = match &probed.secret {
-                Some(secret) => format!("asked from this machine with pull secret `{secret}`"),
-                None => "asked from this machine without a credential".to_owned(),
+                Some(secret) => format!("{asked} from this machine with pull secret `{secret}`"),
+                None => format!("{asked} from this machine without a credential"),
             };
             if !probed.refused.is_empty() {
                 detail.push_str(&format!("; it refused {} before", listed(&probed.refused)));
             }
             detail.push_str("; the node's own path, trust and mirrors were not tested");
-            out.push(check("registry", claim, Pass, &detail).of("registry"));
+            let status = if reached { Pass } else { Warn };
+            out.push(check("registry", claim, status, &detail).of("registry"));
             out.extend(examine(&probed.facts).checks);
         }
     }

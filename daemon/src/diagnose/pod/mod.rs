@@ -51,8 +51,8 @@ pub struct PodQuestion {
 #[derive(Debug, Error)]
 pub enum PodError {
     /// The pod cannot be read: without it nothing is known.
-    #[error("failed to read the pod")]
-    Read(#[source] ClusterError),
+    #[error(transparent)]
+    Read(ClusterError),
     /// It has no container of that name.
     #[error("pod {pod} has no container of that name; it has {there}")]
     NoSuchContainer {

@@ -186,3 +186,26 @@ fn is_not_found(facts: &Facts) -> bool {
         .and_then(|manifest| manifest.as_ref().err());
     fault.is_some_and(|fault| fault.kind.is_not_found())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_the_loopback_is_asked_in_plain_http() {
+        for (host, loopback) in [
+            ("127.0.0.1:5000", true),
+            ("127.1.2.3", true),
+            ("localhost:5000", true),
+            ("[::1]:5000", true),
+            ("10.0.0.1:5000", false),
+            ("0.0.0.0:5000", false),
+            ("localhost.example:5000", false),
+            ("127.0.0.1.example", false),
+            ("reg.example", false),
+            ("docker.io", false),
+        ] {
+            assert_eq!(is_loopback(&host.parse().unwrap()), loopback, "{host}");
+        }
+    }
+}

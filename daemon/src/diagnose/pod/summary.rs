@@ -196,6 +196,7 @@ fn from_here(gathered: &Gathered, joined: &Joined) -> String {
         | Cause::ConnectionReset
         | Cause::ProxyError
         | Cause::TlsHttpMismatch => "the node's own network path was not tested",
+        Cause::ContentCorrupt => "only sizes and last bytes were looked at, not whole layers",
         Cause::MirrorFault => "the registry has the image, so it is the mirror on the node that fails",
         Cause::Unknown => "the node's own path was not tested",
         _ if joined.finding.confidence == Confidence::Certain => "only the node sees this",
