@@ -54,6 +54,29 @@ pub enum MismatchKind {
 }
 
 impl MismatchKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Invalid,
+        Self::Form,
+        Self::Scheme,
+        Self::NoHost,
+        Self::HubAlias,
+        Self::HubSlash,
+        Self::HubNotNeeded,
+        Self::Port,
+        Self::Ipv6,
+        Self::Case,
+        Self::StarDots,
+        Self::HostParts,
+        Self::Typo,
+        Self::PathVersion,
+        Self::PathTag,
+        Self::PathSlash,
+        Self::PathStar,
+        Self::Path,
+        Self::OtherHost,
+    ];
+
     /// The name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -269,6 +292,16 @@ fn path(key: &Parts, image: &Parts, name: &ImageName) -> Judgement {
         let reason = "the slash at its end is one more than the image's name has";
         return (MismatchKind::PathSlash, reason.to_owned(), with(&image.path));
     }
+    let low = key.path.to_ascii_lowercase();
+    if low != key.path && image.path.starts_with(&low) {
+        let reason = "upper and lower case count: the image's path is spelt in another way";
+        return (MismatchKind::Case, reason.to_owned(), with(&low));
+    }
+    let library = format!("/library{}", key.path);
+    if name.is_on_hub() && image.path.starts_with(&library) {
+        let reason = "on Docker Hub the images without an owner lie under library/";
+        return (MismatchKind::Path, reason.to_owned(), with(&library));
+    }
     let reason = format!(
         "it is for {} on this registry, and {} does not begin with that",
         shown_path(&key.path),
@@ -295,7 +328,7 @@ fn host(key: &Parts, image: &Parts, name: &ImageName) -> Judgement {
             "`*` never spans a dot: the key has {}, {} has {}",
             parts(a.len()),
             image.host,
-            parts(b.len())
+            b.len()
         );
         return (MismatchKind::StarDots, reason, fix());
     }
@@ -304,12 +337,16 @@ fn host(key: &Parts, image: &Parts, name: &ImageName) -> Judgement {
     };
     if is_within(&image_low, &low) || is_within(&low, &image_low) || low.trim_end_matches('.') == image_low {
         let reason = format!(
-            "the host has {}, {} has {}: a domain does not stand for the hosts within it",
+            "the host has {}, {} has {}: hosts are compared part by part, and a domain does not stand for what is within it",
             parts(a.len()),
             image.host,
-            parts(b.len())
+            b.len()
         );
         return (MismatchKind::HostParts, reason, fix());
+    }
+    if a.len() == 1 && key.port.is_empty() && !key.host.contains('*') && key.host != "localhost" {
+        let reason = "its host has no dot and no port, so no image can name it".to_owned();
+        return (MismatchKind::NoHost, reason, None);
     }
     // A slip in one label; hosts that differ in their last part, or in a short one, are others.
     let is_typo = key.host.len() >= 8 && key.host.len().abs_diff(image.host.len()) <= 2;

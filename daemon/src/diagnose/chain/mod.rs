@@ -298,3 +298,6 @@ struct Read<'a> {
     broken: Vec<BrokenSecret>,
     is_complete: bool,
 }
+
+#[cfg(test)]
+mod tests;

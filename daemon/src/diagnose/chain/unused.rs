@@ -29,6 +29,16 @@ pub enum UnusedKind {
 }
 
 impl UnusedKind {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Missing,
+        Self::Unread,
+        Self::AccountOnly,
+        Self::WrongType,
+        Self::WrongKey,
+        Self::NoEntries,
+    ];
+
     /// The name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -191,13 +191,18 @@ pub fn shown(key: &str) -> String {
         None => ("", authority),
     };
     // The longest label of a name; what is longer is no host, but may be a token with dots in it.
-    let is_host = host == "localhost" || host.contains(['.', ':', '*']);
+    let is_host = matches!(host, "localhost" | "auths") || host.contains(['.', ':', '*']);
     if !is_host || host.split('.').any(|label| label.len() > 63) {
         return format!("(a key of {} characters that names no host)", key.chars().count());
     }
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let separator = if scheme.is_empty() { "" } else { "://" };
-    clean(&format!("{scheme}{separator}{user}{host}{path}"))
+    let shown = format!("{scheme}{separator}{user}{host}{path}");
+    // White space at an end is a fault of its own, so it has to be seen.
+    let (start, end) = (shown.len() - shown.trim_start().len(), shown.trim_end().len());
+    let escaped = |text: &str| text.escape_unicode().to_string();
+    let inner = clean(shown.get(start..end).unwrap_or_default());
+    format!("{}{inner}{}", escaped(&shown[..start]), escaped(&shown[end..]))
 }
 
 #[cfg(test)]
@@ -266,6 +271,7 @@ mod tests {
             ("reg.example/a?token=hunter2", "reg.example/a"),
             ("hunter2", "(a key of 7 characters that names no host)"),
             ("localhost", "localhost"),
+            ("reg.example \n", "reg.example\\u{20}\\u{a}"),
             (
                 concat!(
                     "eyJhbGciOiJub25lIn0.",
