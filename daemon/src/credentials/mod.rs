@@ -15,6 +15,7 @@ mod apply;
 mod content;
 mod due;
 mod entries;
+pub mod file;
 mod follow;
 mod gather;
 mod inventory;

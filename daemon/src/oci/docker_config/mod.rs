@@ -18,7 +18,7 @@ use syncd_config::{RegistryHost, Secret};
 
 pub use error::{DockerConfigError, DockerConfigErrorKind};
 pub use kubelet::{KeyringEntry, PullSecret, parse_kubernetes};
-pub use merge::{Merged, merge};
+pub use merge::{ForeignKey, Merged, merge};
 
 /// The most bytes of a docker config that are read or made: what a secret of Kubernetes holds at most.
 pub const MAX_SIZE: usize = 1 << 20;
