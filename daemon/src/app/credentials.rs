@@ -126,7 +126,10 @@ impl CredentialTask {
         finished.again_at = next_due(&report, self.clock.now());
         let report = Arc::new(report);
         self.reports.send_replace(Some(Arc::clone(&report)));
-        (self.notify)(Notice::Credentials(why, &report));
+        // While all of it waits for the mirror there is nothing to say yet.
+        if held.len() < report.registries.len() || report.registries.is_empty() {
+            (self.notify)(Notice::Credentials(why, &report));
+        }
         finished
     }
 }

@@ -1,5 +1,7 @@
 //! A credential report for people.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::{lines, relative, table, wrap};
@@ -47,7 +49,12 @@ pub(crate) fn credentials(report: &CredentialReport, view: CredentialView) -> St
         text.push_str(&unproven(registry, view.color));
         text.push_str(&registry_trouble(registry, view.color));
     }
-    text.push_str(&format!("\n{}\n", target_counts(&report.totals, view.changes)));
+    let counts = match (report.totals.targets, report.incomplete.is_empty()) {
+        (0, true) => "no targets: no selected namespace and no file".to_owned(),
+        (0, false) => "no targets were seen".to_owned(),
+        _ => target_counts(&report.totals, view.changes),
+    };
+    text.push_str(&format!("\n{counts}\n"));
     if view.wide && !report.targets.is_empty() {
         text.push_str(&targets(&report.targets));
     } else if view.changes != Changes::Counted {
@@ -70,9 +77,10 @@ fn target_troubles(report: &CredentialReport, view: CredentialView) -> String {
     for target in &report.targets {
         text.push_str(&target_trouble(target, view.color));
     }
-    for reason in &report.incomplete {
+    let mut told = BTreeSet::new();
+    for reason in report.incomplete.iter().filter(|reason| told.insert(*reason)) {
         let label = paint(view.color, Paint::Warn, "not seen:");
-        text.push_str(&format!("\n{label} {reason}\n"));
+        text.push_str(&format!("\n{label}\n{}", wrap(reason, "  ")));
     }
     if let Some(removal) = &report.removal {
         text.push_str(&pending(removal, view));
@@ -175,10 +183,7 @@ fn target_counts(totals: &CredentialTotals, changes: Changes) -> String {
         (totals.refused, "refused"),
         (totals.failed, "failed"),
     ];
-    match totals.targets {
-        0 => "no targets: no selected namespace and no file".to_owned(),
-        all => counted(all, ["target", "targets"], &counts),
-    }
+    counted(totals.targets, ["target", "targets"], &counts)
 }
 
 fn targets(targets: &[TargetReport]) -> String {

@@ -181,6 +181,9 @@ fn many_changes_are_cut_and_none_is_said() {
 
     report.totals = CredentialTotals::default();
     let text = credentials(&report, view(false, Changes::Counted));
+    assert!(text.contains("\nno targets were seen\n"), "{text}");
+    report.incomplete.clear();
+    let text = credentials(&report, view(false, Changes::Counted));
     assert!(
         text.contains("\nno targets: no selected namespace and no file\n"),
         "{text}"
