@@ -158,6 +158,9 @@ fn login_required(around: Around<'_>) -> Row {
 fn rejected(fault: &Fault, around: Around<'_>) -> Row {
     if says_expired(fault) {
         (Cause::AuthTokenExpired, Likely, &[Cause::AuthWrongCredentials])
+    } else if fault.status == Some(403) && around.step == Step::Login && !says_denied_denied(fault) {
+        // A token server knows who asks, and gives no token for this repository.
+        (Cause::PermissionDenied, Likely, &[Cause::AuthWrongCredentials])
     } else if around.step == Step::Login {
         (Cause::AuthWrongCredentials, Likely, &[Cause::AuthTokenExpired])
     } else {
@@ -245,6 +248,11 @@ fn network(kind: ErrorKind, around: Around<'_>) -> Row {
 /// "Your authorization token has expired", "token is expired".
 fn says_expired(fault: &Fault) -> bool {
     fault.words.to_ascii_lowercase().contains("expired")
+}
+
+/// GHCR's words for a login that is no good.
+fn says_denied_denied(fault: &Fault) -> bool {
+    fault.words.to_ascii_lowercase().contains("denied: denied")
 }
 
 /// Words of servers that refuse by rule and not by right.

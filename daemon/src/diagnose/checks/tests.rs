@@ -190,6 +190,22 @@ fn words_and_status_decide_between_causes() {
         ),
         (
             "reg.example",
+            ErrorKind::CredentialsRejected,
+            403,
+            "DENIED: requested access to the resource is denied",
+            false,
+            Step::Login,
+        ),
+        (
+            "ghcr.io",
+            ErrorKind::CredentialsRejected,
+            403,
+            "DENIED: denied",
+            false,
+            Step::Login,
+        ),
+        (
+            "reg.example",
             ErrorKind::TokenEndpoint,
             429,
             "",

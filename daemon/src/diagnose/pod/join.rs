@@ -43,6 +43,22 @@ pub(super) enum Seen {
     Unreached(Finding),
 }
 
+impl Seen {
+    /// What was found, when something was asked and did not work.
+    pub(super) fn finding(&self) -> Option<&Finding> {
+        match self {
+            Self::NotAsked | Self::Works => None,
+            Self::WantsLogin(found)
+            | Self::Refused(found)
+            | Self::Denied(found)
+            | Self::Blocked(found)
+            | Self::Missing(found)
+            | Self::Fails(found)
+            | Self::Unreached(found) => Some(found),
+        }
+    }
+}
+
 /// How the parts fit together: what is said about it, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Story {
@@ -56,6 +72,8 @@ pub(super) enum Story {
     Secrets,
     /// The registry's answer to the node's credential decides.
     Probe,
+    /// What the configured mirror lacks decides.
+    Mirror,
 }
 
 /// The outcome.
@@ -70,6 +88,8 @@ pub(super) struct Evidence<'a> {
     pub(super) told: &'a Told,
     pub(super) creds: &'a Creds,
     pub(super) seen: &'a Seen,
+    /// Whether the configured mirror was asked and lacks the image.
+    pub(super) mirror_lacks: bool,
 }
 
 /// The families of causes, by who can decide them.
@@ -182,8 +202,16 @@ fn access(evidence: &Evidence<'_>, words: Finding) -> Joined {
     if matches!(evidence.creds, Creds::Malformed { .. }) {
         return malformed(evidence, &words);
     }
+    let absent = matches!(words.cause, TagNotFound | RepoNotFound);
     match evidence.seen {
         Seen::Missing(found) => missing(words, found),
+        // Somebody told the node that it is not there: not the registry, as far as it is seen from
+        // here. containerd tells a mirror's 404 before its failure to reach the registry.
+        Seen::Works if absent && evidence.mirror_lacks => mirror(words),
+        Seen::Unreached(found) if absent && found.cause != Unknown => match evidence.mirror_lacks {
+            true => mirror(words),
+            false => said(words.or(&[MirrorFault]), Story::Words),
+        },
         Seen::Works => works(evidence, words),
         Seen::WantsLogin(found) => wants_login(evidence, words, found),
         Seen::Refused(found) => refused(evidence, words, found),
@@ -191,6 +219,12 @@ fn access(evidence: &Evidence<'_>, words: Finding) -> Joined {
         Seen::Blocked(found) => blocked(evidence, words, found),
         Seen::NotAsked | Seen::Fails(_) | Seen::Unreached(_) => by_secrets(evidence, words),
     }
+}
+
+/// The mirror that the configuration names lacks the image.
+fn mirror(words: Finding) -> Joined {
+    let finding = instead(&words, MirrorFault, Likely).or(&[words.cause]);
+    said(finding, Story::Mirror)
 }
 
 /// The registry says that it is not there, to the credential that the node has.
@@ -387,16 +421,9 @@ fn allows(words: &Finding, cause: Cause) -> bool {
 
 /// The way to the registry, and the registry itself: the node's words stand.
 fn remote(evidence: &Evidence<'_>, words: Finding) -> Joined {
-    let found = match evidence.seen {
-        Seen::Works => return said(words, Story::WorksFromHere),
-        Seen::NotAsked => return said(words, Story::Words),
-        Seen::WantsLogin(found)
-        | Seen::Refused(found)
-        | Seen::Denied(found)
-        | Seen::Blocked(found)
-        | Seen::Missing(found)
-        | Seen::Fails(found)
-        | Seen::Unreached(found) => found,
+    let Some(found) = evidence.seen.finding() else {
+        let works = *evidence.seen == Seen::Works;
+        return said(words, if works { Story::WorksFromHere } else { Story::Words });
     };
     if found.cause == words.cause {
         let confidence = words.confidence.max(found.confidence.min(Likely));

@@ -171,6 +171,7 @@ fn outcome(words: &str, secrets: &str, answer: &str) -> String {
         told: &told,
         creds: &creds,
         seen: &seen,
+        mirror_lacks: false,
     });
     let mut out = format!("{} {}", joined.finding.confidence.as_str(), joined.finding.cause);
     for other in &joined.finding.alternatives {
@@ -674,6 +675,7 @@ fn a_secret_that_came_later_is_told() {
         told: &told,
         creds: &creds("sent"),
         seen: &Seen::Works,
+        mirror_lacks: false,
     });
     assert_eq!(joined.finding.cause, Cause::SecretMissing);
     assert_eq!(joined.finding.confidence, Confidence::Likely);
@@ -685,5 +687,33 @@ fn every_cause_has_a_family() {
     for cause in Cause::ALL {
         let none = matches!(cause, Cause::None | Cause::Unknown | Cause::NoCauseInMessage);
         assert_eq!(family(*cause) == Family::None, none, "{cause}");
+    }
+}
+
+/// containerd tells a mirror's 404, and not that it could not reach the registry behind it.
+#[test]
+fn what_the_mirror_lacks_explains_a_404_that_the_registry_did_not_give() {
+    for (words, answer, mirror_lacks, cause) in [
+        ("not found", "dns", true, Cause::MirrorFault),
+        ("not found", "x509", true, Cause::MirrorFault),
+        ("not found", "works", true, Cause::MirrorFault),
+        ("not found", "dns", false, Cause::TagNotFound),
+        ("not found", "own", true, Cause::TagNotFound),
+        ("not found", "no tag", true, Cause::TagNotFound),
+        ("no basic", "dns", true, Cause::AuthMissing),
+        ("dns", "dns", true, Cause::DnsFailure),
+    ] {
+        let joined = join(&Evidence {
+            told: &told(words),
+            creds: &creds("none"),
+            seen: &seen(answer),
+            mirror_lacks,
+        });
+        let found = &joined.finding;
+        assert_eq!(found.cause, cause, "{words} × {answer} × {mirror_lacks}");
+        if cause == Cause::MirrorFault {
+            assert_eq!(found.confidence, Confidence::Likely);
+            assert_eq!(found.alternatives[0].cause, Cause::TagNotFound);
+        }
     }
 }

@@ -28,7 +28,7 @@ pub use self::api::is_name;
 use self::gather::Gathered;
 use self::join::{Evidence, Joined, Seen, Story, join};
 use self::view::State;
-use super::facts::Facts;
+use super::facts::{Facts, MirrorFacts};
 use super::faults::Finding;
 use super::{DiagnoseContext, DiagnoseOptions};
 use crate::cluster::{Cluster, ClusterError};
@@ -127,6 +127,7 @@ fn judge(gathered: &Gathered) -> Joined {
         told: &gathered.told,
         creds: &gathered.creds,
         seen: gathered.seen(),
+        mirror_lacks: gathered.mirror_lacks().is_some(),
     });
     match &view.container.state {
         State::Well => of(Finding::new(Cause::None, Confidence::Certain, "", "")),
@@ -158,6 +159,14 @@ impl Gathered {
 
     fn facts(&self) -> Option<&Facts> {
         self.probed.as_ref().ok().map(|probed| &probed.facts)
+    }
+
+    /// What the configured mirror was asked for and does not have.
+    fn mirror_lacks(&self) -> Option<&str> {
+        match &self.facts()?.mirror {
+            MirrorFacts::Missing { name, .. } => Some(name),
+            _ => None,
+        }
     }
 }
 

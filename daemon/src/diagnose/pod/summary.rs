@@ -55,16 +55,19 @@ fn lead(gathered: &Gathered, joined: &Joined) -> String {
             ),
             _ => titled(finding),
         },
+        Cause::MirrorFault if joined.story == Story::Mirror => mirror(gathered, &host),
         _ => match (joined.story, gathered.facts()) {
-            (Story::Probe | Story::Confirmed, Some(facts)) => of_probe(finding, facts),
+            (Story::Probe | Story::Confirmed, Some(facts)) => of_probe(gathered.seen(), finding, facts),
             _ => titled(finding),
         },
     }
 }
 
-/// The sentence of a diagnosis of the image alone.
-fn of_probe(finding: &Finding, facts: &Facts) -> String {
-    crate::diagnose::summary::summary(finding, facts)
+/// The sentence of a diagnosis of the image alone. What was seen from here says more than what the
+/// node said of the same cause.
+fn of_probe(seen: &Seen, finding: &Finding, facts: &Facts) -> String {
+    let same = seen.finding().filter(|found| found.cause == finding.cause);
+    crate::diagnose::summary::summary(same.unwrap_or(finding), facts)
 }
 
 fn titled(finding: &Finding) -> String {
@@ -144,6 +147,18 @@ fn auth_missing(gathered: &Gathered, host: &str) -> String {
     }
 }
 
+fn mirror(gathered: &Gathered, host: &str) -> String {
+    let from_here = match gathered.seen() {
+        Seen::Works => "has it",
+        _ => "cannot be reached",
+    };
+    let name = gathered.mirror_lacks().unwrap_or("this image");
+    format!(
+        "The node was told that there is no such image, and from here {host} {from_here}: so it was the \
+         mirror that said so, which has no {name}."
+    )
+}
+
 fn expired(gathered: &Gathered, host: &str) -> String {
     let over = gathered
         .creds
@@ -186,7 +201,15 @@ fn from_here(gathered: &Gathered, joined: &Joined) -> String {
         Some(secret) => format!("with pull secret `{secret}`"),
         None => "without a credential".to_owned(),
     };
+    let plain = probed.facts.route.as_ref().is_some_and(|route| route.plain_http);
     let left = match joined.finding.cause {
+        // A blob is whole when it was read and hashed, which only the node did.
+        Cause::ContentCorrupt => {
+            return format!(
+                " From here the manifest and the config can be read {how}; the layers were not read."
+            );
+        }
+        Cause::TlsHttpMismatch if plain => "syncd speaks http to this registry, the node does not",
         Cause::TlsUnknownCa => "the node's own trust store was not tested",
         Cause::TlsHostnameMismatch | Cause::DnsFailure => "the node's own resolver was not tested",
         Cause::TlsCertTime => "the node's clock was not tested",
