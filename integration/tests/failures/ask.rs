@@ -22,6 +22,9 @@ pub(crate) struct Answer {
     pub(crate) cause: Cause,
     pub(crate) confidence: Confidence,
     pub(crate) summary: String,
+    /// How long kubelet took to say it.
+    pub(crate) said_after: f64,
+    /// How long syncd took.
     pub(crate) seconds: f64,
     expected: &'static [Cause],
     least: Confidence,
@@ -80,6 +83,7 @@ fn one(scenario: &Scenario, said: &Waiting, command: &mut Command, secrets: &[&s
         cause: report.verdict.cause,
         confidence: report.verdict.confidence,
         summary: report.verdict.summary.clone(),
+        said_after: said.seconds,
         seconds,
         expected: scenario.causes,
         least: scenario.least,

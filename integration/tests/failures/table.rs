@@ -10,17 +10,18 @@ const WORDS: usize = 96;
 /// Prints the table past the test harness, which shows only what failing tests
 /// print.
 pub(crate) fn print(answers: &[Answer]) {
-    let mut text = String::from("\nscenario | kubelet | verdict | confidence | seconds\n");
+    let mut text = String::from("\nscenario | kubelet, after seconds | verdict | confidence | seconds\n");
     for answer in answers {
         text += &format!(
-            "{:<22} {:<18} {:<24} {:<9} {:>4.1}\n    {}\n    {}\n",
+            "{:<22} {:<18} {:>4.1}  {:<24} {:<9} {:>4.1}\n    {}\n    {}\n",
             answer.name,
             answer.reason,
+            answer.said_after,
             answer.cause.as_str(),
             answer.confidence.as_str(),
             answer.seconds,
             cut(&answer.words),
-            cut(&answer.summary),
+            answer.summary,
         );
     }
     // Nobody reads it when standard error is closed.
