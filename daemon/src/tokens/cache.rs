@@ -6,31 +6,26 @@
 //!   repeated, or the token before is handed out as long as it lives. What only reads a local file
 //!   is never waited for.
 //! - However wild the ends of tokens and the refusals of a registry are, an issuer is asked at most
-//!   [`BURST`] times at once and [`A_MINUTE`] times a minute in the long run.
+//!   10 times at once and twice a minute in the long run ([`Budget`]).
 //! - Ends are judged by the wall clock, and by the time that passed since the mint: a clock that is
 //!   set back makes no token live longer.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use jiff::{SignedDuration, Timestamp};
-use syncd_config::text::clean;
 use syncd_providers::{Clock, Expiry, Token, TokenError, TokenErrorKind, TokenProvider};
 use tokio::time::Instant;
 
 use super::TokenState;
+use super::budget::Budget;
 use super::due;
+use super::failure::Failure;
 
 /// The longest that one mint may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
-/// Mints that may follow each other at once.
-pub(super) const BURST: f64 = 10.0;
-/// Mints a minute in the long run: with the burst, 130 in any hour.
-pub(super) const A_MINUTE: f64 = 2.0;
 /// A token that is refused again so soon after another one was is kept: it will not get better by
 /// asking for more of them.
 const REJECTIONS_APART: Duration = Duration::from_secs(60);
@@ -81,101 +76,6 @@ struct Failed {
     until: Instant,
     /// Nobody asks before `until`.
     holds: bool,
-}
-
-/// A [`TokenError`] that many can have.
-#[derive(Clone)]
-struct Failure {
-    kind: TokenErrorKind,
-    detail: String,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
-}
-
-#[derive(Debug)]
-struct SharedSource(Arc<dyn StdError + Send + Sync>);
-
-impl fmt::Display for SharedSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl StdError for SharedSource {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source()
-    }
-}
-
-impl Failure {
-    fn new(kind: TokenErrorKind, detail: String) -> Self {
-        Self {
-            kind,
-            detail,
-            source: None,
-        }
-    }
-
-    fn of(error: TokenError) -> Self {
-        Self {
-            kind: error.kind,
-            detail: clean(&error.detail),
-            source: error.source.map(Arc::from),
-        }
-    }
-
-    fn error(&self, identity: &str) -> TokenError {
-        let source = self.source.clone();
-        TokenError {
-            kind: self.kind,
-            identity: identity.to_owned(),
-            detail: self.detail.clone(),
-            source: source.map(|source| Box::new(SharedSource(source)) as Box<dyn StdError + Send + Sync>),
-        }
-    }
-
-    /// The words and their causes in one line.
-    fn line(&self) -> String {
-        let mut line = self.detail.clone();
-        let mut cause = self.source.as_deref().map(|source| source as &dyn StdError);
-        while let Some(error) = cause {
-            line = format!("{line}: {}", clean(&error.to_string()));
-            cause = error.source();
-        }
-        clean(&line)
-    }
-}
-
-/// How often an issuer is asked, whatever the reason.
-struct Budget {
-    left: f64,
-    at: Instant,
-}
-
-impl Budget {
-    fn new() -> Self {
-        Self {
-            left: BURST,
-            at: Instant::now(),
-        }
-    }
-
-    /// How long until there is one more; zero when there is one now.
-    fn wait(&mut self) -> Duration {
-        let now = Instant::now();
-        let minutes = now.saturating_duration_since(self.at).as_secs_f64() / 60.0;
-        self.left = (self.left + minutes * A_MINUTE).min(BURST);
-        self.at = now;
-        // Parts add up to a little less than they should.
-        let missing = 1.0 - 1e-6 - self.left;
-        if missing <= 0.0 {
-            return Duration::ZERO;
-        }
-        Duration::from_secs_f64(missing / A_MINUTE * 60.0)
-    }
-
-    fn take(&mut self) {
-        self.left = (self.left - 1.0).max(0.0);
-    }
 }
 
 impl Held {
@@ -278,7 +178,7 @@ impl Slot {
             let wait = state.budget.wait();
             if !wait.is_zero() {
                 let said = state.failed.as_ref().map(|failed| failed.failure.clone());
-                return Err(said.unwrap_or_else(|| too_often(wait)));
+                return Err(said.unwrap_or_else(|| Failure::too_often(wait)));
             }
             state.budget.take();
         }
@@ -457,14 +357,4 @@ impl Slot {
 fn later(now: Timestamp, wait: Duration) -> Timestamp {
     let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
     now.checked_add(wait).unwrap_or(Timestamp::MAX)
-}
-
-fn too_often(wait: Duration) -> Failure {
-    Failure::new(
-        TokenErrorKind::Throttled,
-        format!(
-            "its issuer was asked too often; the next try is in {} s",
-            wait.as_secs().saturating_add(1)
-        ),
-    )
 }

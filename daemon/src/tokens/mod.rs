@@ -5,8 +5,10 @@
 //! client as for what is published. It knows entries by name; which entry speaks for a host is
 //! [`entry_for`]'s to say.
 
+mod budget;
 mod cache;
 pub mod due;
+mod failure;
 mod last_good;
 
 use std::collections::BTreeMap;

@@ -178,5 +178,4 @@ fn undecided(why: &str) -> Proof {
 }
 
 #[cfg(test)]
-#[path = "prove_tests.rs"]
 mod tests;
