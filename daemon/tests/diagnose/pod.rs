@@ -543,6 +543,25 @@ async fn hostile_texts_are_shown_escaped() {
 }
 
 #[tokio::test]
+async fn names_that_are_none_stand_in_no_command() {
+    let (_server, host) = guarded_registry().await;
+    let api = Api::new(
+        &format!("{host}/app:1"),
+        &no_basic(&host),
+        &["b; rm -rf /", "$(id)"],
+    );
+    let report = api.ask(None).await.unwrap();
+    assert_eq!(report.verdict.cause, Cause::SecretMissing);
+    for fix in &report.fixes {
+        let command = fix.command.as_deref().unwrap_or_default();
+        assert!(
+            !command.contains("rm -rf") && !command.contains("$("),
+            "{command}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_document_of_another_form_is_named_by_its_place() {
     let mut api = Api::new("127.0.0.1:1/app:1", "", &["regcred"]);
     api.set(
