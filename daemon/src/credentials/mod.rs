@@ -16,6 +16,7 @@ mod content;
 mod due;
 mod entries;
 pub mod file;
+mod files;
 mod follow;
 mod gather;
 mod inventory;

@@ -1,6 +1,7 @@
 //! One pass, from looking to the report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use syncd_config::config::{CredentialTarget, RegistryEntry, TargetPlace};
@@ -9,6 +10,7 @@ use tracing::warn;
 use super::apply::Work;
 use super::content::Published;
 use super::entries::{Decision, decide};
+use super::files::{self, Keeper};
 use super::gather::{self, Snapshot};
 use super::inventory::{InventoryStore, Key};
 use super::plan::{self, Rules, Seen, Step};
@@ -166,7 +168,7 @@ impl Run<'_> {
         let owner = cluster.as_ref().map_or("", Cluster::own_namespace).to_owned();
         let published = contents(self.context, self.targets, self.good, &owner);
         let (steps, removals) = self.plan(&snapshot, &published, &owner, complete);
-        self.removal = removals.pending;
+        self.removal.clone_from(&removals.pending);
         let mut rows = match (&cluster, self.options.dry_run) {
             (Some(cluster), false) => {
                 let work = Work {
@@ -179,8 +181,39 @@ impl Run<'_> {
             }
             _ => steps.into_iter().map(planned).collect(),
         };
+        rows.extend(self.files(&removals.files, &store).await);
         rows.sort_by_key(|(target, _)| *target);
         rows.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// Keeps the files of the targets, and takes ours out of those in `going`.
+    async fn files(&mut self, going: &[PathBuf], store: &InventoryStore) -> Vec<(usize, TargetReport)> {
+        let recorded = match &self.writes.inventory {
+            Some(stored) => stored.inventory.files.clone(),
+            None => BTreeMap::new(),
+        };
+        let config = &self.context.config;
+        let hold = &self.context.hold;
+        let steps = files::steps(
+            self.targets,
+            &config.registries,
+            self.good,
+            hold,
+            &recorded,
+            going,
+        );
+        let mut keeper = Keeper {
+            store,
+            writes: self.writes,
+            incomplete: &mut self.incomplete,
+            dry_run: self.options.dry_run,
+        };
+        let mut rows = Vec::new();
+        for step in steps {
+            let place = step.target.unwrap_or(usize::MAX);
+            rows.extend(keeper.keep(step).await.map(|row| (place, row)));
+        }
+        rows
     }
 
     async fn apply(

@@ -88,7 +88,7 @@ fn record_done(inventory: &mut Inventory, done: &[Done]) {
 /// Stores the inventory. When that fails it is said, and what was to be written is written
 /// nevertheless: a namespace without its credential is worse than a secret that is not in a list,
 /// and it is stored with the next change.
-async fn save(store: &InventoryStore, stored: &mut Stored, incomplete: &mut Vec<String>) {
+pub(super) async fn save(store: &InventoryStore, stored: &mut Stored, incomplete: &mut Vec<String>) {
     if let Err(error) = store.save(stored).await {
         let error = words(&error);
         if !incomplete.contains(&error) {

@@ -3,6 +3,7 @@
 //! Neither ever holds a value.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use futures::StreamExt as _;
 use futures::stream;
@@ -10,6 +11,7 @@ use tracing::{debug, info};
 
 use super::apply::Done;
 use super::content::Content;
+use super::file::FileChange;
 use super::gather::AT_ONCE;
 use super::inventory::Key;
 use super::memory::Memory;
@@ -17,6 +19,7 @@ use super::plan::Judgement;
 use super::words;
 use crate::cluster::{Cluster, EventSubject};
 use crate::report::TargetOutcome;
+use crate::tokens::Good;
 
 /// One line a secret that was written or removed.
 pub(super) fn audit(key: &Key, judgement: &Judgement, content: &Content) {
@@ -34,6 +37,23 @@ pub(super) fn audit(key: &Key, judgement: &Judgement, content: &Content) {
         expiry = %expiry.map_or_else(|| "unknown".to_owned(), |ends| ends.to_string()),
         %identity,
         "secret written"
+    );
+}
+
+/// One line a docker config file that was written.
+pub(super) fn audit_file(path: &Path, change: FileChange, good: &[&Good]) {
+    let list = |texts: Vec<String>| texts.join(", ");
+    let registries = list(good.iter().map(|good| good.host.to_string()).collect());
+    let identity = list(good.iter().map(|good| good.identity.clone()).collect());
+    let expiry = good.iter().filter_map(|good| good.expires.known()).min();
+    info!(
+        target: "audit",
+        file = %path.display(),
+        outcome = ?change,
+        %registries,
+        expiry = %expiry.map_or_else(|| "unknown".to_owned(), |ends| ends.to_string()),
+        %identity,
+        "docker config file written"
     );
 }
 

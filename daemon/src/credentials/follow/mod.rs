@@ -18,6 +18,7 @@ use std::sync::Arc;
 use syncd_config::config::{CredentialTarget, TargetPlace};
 use tokio::sync::watch;
 
+#[cfg(test)]
 pub(super) use self::view::View;
 use self::work::Follower;
 use super::CredentialContext;

@@ -4,6 +4,7 @@ mod api;
 mod between;
 mod content;
 mod entries;
+mod files;
 mod follow;
 mod inventory;
 mod pass;

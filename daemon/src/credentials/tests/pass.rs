@@ -24,7 +24,7 @@ pub(super) struct World {
 
 impl World {
     /// One registry `a` without a probe, published to namespaces labelled `private`.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(labelled("private", &["a"]), |_| {})
     }
 
@@ -59,11 +59,11 @@ impl World {
         self.context = context(&self.api, Arc::clone(&self.context.config));
     }
 
-    fn password(&self, password: &str) {
+    pub(super) fn password(&self, password: &str) {
         std::fs::write(self.dir.path().join("password"), password).unwrap();
     }
 
-    fn retarget(&mut self, targets: Vec<CredentialTarget>) {
+    pub(super) fn retarget(&mut self, targets: Vec<CredentialTarget>) {
         let mut config = (*self.context.config).clone();
         config.credentials.as_mut().unwrap().targets = targets;
         self.context.config = Arc::new(config);
@@ -73,7 +73,7 @@ impl World {
         self.pass_at("10:00:00", PassOptions::default()).await
     }
 
-    async fn pass_at(&self, clock: &str, options: PassOptions) -> CredentialReport {
+    pub(super) async fn pass_at(&self, clock: &str, options: PassOptions) -> CredentialReport {
         pass(&self.context, options, at(clock)).await
     }
 }
