@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret as KubeSecret};
 use kube::Resource;
-use kube::api::{GetParams, Request};
+use kube::api::{GetParams, Patch, Request};
+use kube::core::request;
 use serde_json::{Value, json};
 use syncd_config::Secret;
 
@@ -155,16 +156,11 @@ fn replace_data(
     name: &str,
     version: &str,
     encoded: &BTreeMap<&str, String>,
-) -> Result<http::Request<Vec<u8>>, kube::core::request::Error> {
+) -> Result<http::Request<Vec<u8>>, request::Error> {
     let operations = json!([
         { "op": "replace", "path": "/metadata/resourceVersion", "value": version },
         { "op": "add", "path": "/data", "value": encoded },
     ]);
-    // `Patch::Json` wants the operations typed; the bytes are the same.
-    let mut request = requests.patch(name, &patched(), &kube::api::Patch::Merge(operations))?;
-    let json_patch = http::HeaderValue::from_static("application/json-patch+json");
-    request
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, json_patch);
-    Ok(request)
+    let operations = serde_json::from_value(operations).map_err(request::Error::SerializeBody)?;
+    requests.patch(name, &patched(), &Patch::<()>::Json(operations))
 }
