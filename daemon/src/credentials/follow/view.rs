@@ -18,6 +18,8 @@ pub(in crate::credentials) struct View<'a> {
     present: BTreeMap<Key, String>,
     /// The secret names of which all were told of once.
     synced: BTreeSet<String>,
+    /// Secrets that hold what no target publishes, in namespaces that were not told of yet.
+    doubtful: BTreeSet<Key>,
     /// What has to be looked at.
     due: BTreeSet<Key>,
     /// Namespaces that are gone, or were made again.
@@ -34,6 +36,7 @@ impl<'a> View<'a> {
             listed: false,
             present: BTreeMap::new(),
             synced: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             due: BTreeSet::new(),
             gone: BTreeSet::new(),
             unselected: false,
@@ -118,17 +121,17 @@ impl<'a> View<'a> {
         }
         self.present.retain(|key, _| key.namespace != name);
         self.due.retain(|key| key.namespace != name);
+        self.doubtful.retain(|key| key.namespace != name);
     }
 
     fn namespace_is(&mut self, meta: NamespaceMeta) {
         let name = meta.name.clone();
         let before = self.wanted_in(&name);
-        let is_new = self
-            .namespaces
-            .get(&name)
-            .is_none_or(|known| known.uid != meta.uid);
-        if is_new {
-            // One of this name was deleted and made again: its secrets went with it.
+        let known = self.namespaces.get(&name).map(|known| known.uid == meta.uid);
+        let is_new = known != Some(true);
+        if known == Some(false) {
+            // One of this name was deleted and made again: its secrets went with it. Of one that was
+            // not told of before, the secrets may have been.
             self.gone(&name);
         }
         self.namespaces.insert(name.clone(), meta);
@@ -141,10 +144,11 @@ impl<'a> View<'a> {
                 true => !self.present.contains_key(key),
                 false => is_new && self.listed,
             };
-            if is_changed || is_missing {
+            if is_changed || is_missing || self.doubtful.contains(key) {
                 self.due.insert(key.clone());
             }
         }
+        self.doubtful.retain(|key| key.namespace != name);
         let left = before.keys().any(|key| !now.contains_key(key));
         let terminating = self.namespaces.get(&name).is_some_and(|meta| meta.terminating);
         self.unselected |= left && !is_new && !terminating;
@@ -175,6 +179,7 @@ impl<'a> View<'a> {
         match event {
             WatchEvent::Synced(list) => {
                 self.present.retain(|key, _| key.secret != name);
+                self.doubtful.retain(|key| key.secret != name);
                 self.synced.insert(name.to_owned());
                 for meta in list {
                     self.secret_is(&meta, published, owner);
@@ -195,6 +200,7 @@ impl<'a> View<'a> {
                 let key = key_of(&meta);
                 if self.present.get(&key).is_some_and(|uid| *uid == meta.uid) {
                     self.present.remove(&key);
+                    self.doubtful.remove(&key);
                     self.look_again(key);
                 }
             }
@@ -204,12 +210,30 @@ impl<'a> View<'a> {
     fn secret_is(&mut self, meta: &SecretMeta, published: &[Published], owner: &str) {
         let key = key_of(meta);
         self.present.insert(key.clone(), meta.uid.clone());
-        let Some(Published::Ready(content)) = self.target_of(&key).and_then(|at| published.get(at)) else {
-            return;
-        };
+        self.doubtful.remove(&key);
         let is_ours = meta.annotations.get(OWNER).is_some_and(|found| found == owner);
-        let is_fine = is_ours && content.is_marked_on(meta) && meta.other_managers.is_empty();
-        if !is_fine && !meta.terminating {
+        let holds = |published: &Published| match published {
+            Published::Ready(content) => {
+                is_ours && content.is_marked_on(meta) && meta.other_managers.is_empty()
+            }
+            _ => true,
+        };
+        if meta.terminating {
+            return;
+        }
+        if !self.namespaces.contains_key(&key.namespace) {
+            let of_its_name = |target: &&CredentialTarget| match &target.place {
+                TargetPlace::Kubernetes(place) => place.secret == key.secret,
+                TargetPlace::File { .. } => false,
+            };
+            let mut targets = self.targets.iter().zip(published);
+            if !targets.any(|(target, published)| of_its_name(&target) && holds(published)) {
+                self.doubtful.insert(key);
+            }
+            return;
+        }
+        let target = self.target_of(&key).and_then(|at| published.get(at));
+        if target.is_some_and(|target| !holds(target)) {
             self.due.insert(key);
         }
     }

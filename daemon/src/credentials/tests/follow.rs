@@ -72,6 +72,32 @@ fn what_is_missing_after_the_lists_is_looked_at() {
 }
 
 #[test]
+fn secrets_that_are_told_of_before_their_namespaces_are_known_by_then() {
+    let targets = [labelled("private", &["a"])];
+    let published = [ready(good("a", "new", None, true))];
+    let mut view = View::new(&targets);
+    let fine = holding("team-a", content(&published[0]));
+    let mut changed = holding("team-b", content(&published[0]));
+    changed.other_managers = vec!["kubectl-edit".to_owned()];
+    let secrets = vec![fine.clone(), changed.clone()];
+    view.secret("pull", WatchEvent::Synced(secrets), &published, US);
+    let namespaces = ["team-a", "team-b", "team-c"].map(|name| namespace(name, "private"));
+    view.namespace(WatchEvent::Synced(namespaces.to_vec()));
+    let due: Vec<_> = view.take_due().into_iter().collect();
+    assert_eq!(
+        due,
+        [key("team-b"), key("team-c")],
+        "what is fine costs no question"
+    );
+    // Their end is heard.
+    for gone in [fine, changed] {
+        let wanted = key(&gone.namespace);
+        view.secret("pull", WatchEvent::Deleted(gone), &published, US);
+        assert_eq!(view.take_due().into_iter().collect::<Vec<_>>(), [wanted]);
+    }
+}
+
+#[test]
 fn a_namespace_that_is_made_or_newly_labelled_is_looked_at() {
     let targets = [labelled("private", &["a"])];
     let mut watching = Watching::new(&targets, &[namespace("team-c", "public")], &[]);
