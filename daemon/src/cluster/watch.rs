@@ -151,7 +151,11 @@ impl Follower {
     fn stream(self) -> impl futures::Stream<Item = Result<WatchEvent<Item>, ClusterError>> + Send {
         stream::unfold(self, |mut follower| async move {
             loop {
-                sleep(std::mem::take(&mut follower.pause)).await;
+                match std::mem::take(&mut follower.pause) {
+                    // Not even a tick of the timer between two events.
+                    Duration::ZERO => {}
+                    pause => sleep(pause).await,
+                }
                 match follower.step().await {
                     Ok(Some(event)) => return Some((Ok(event), follower)),
                     Ok(None) => {}
