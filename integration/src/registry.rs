@@ -98,6 +98,11 @@ impl Registry {
         self.server.log()
     }
 
+    /// Ends it: its port refuses from now on.
+    pub fn stop(&mut self) -> Result<()> {
+        self.server.kill()
+    }
+
     /// The folder it keeps everything in.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -1,5 +1,6 @@
 //! The program under test.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -20,6 +21,7 @@ pub struct Setup {
     pub status: String,
     /// The embedded registry's listener, `host:port`.
     pub registry: String,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Setup {
@@ -41,6 +43,7 @@ impl Setup {
             folder,
             status,
             registry,
+            environment: Vec::new(),
         };
         fs::write(setup.config(), text).context("write a config")?;
         Ok(setup)
@@ -57,9 +60,16 @@ impl Setup {
             folder,
             status,
             registry,
+            environment: Vec::new(),
         };
         fs::write(setup.config(), with_state_dir(&text)).context("write a config")?;
         Ok(setup)
+    }
+
+    /// Adds a variable to the environment of every command.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
     }
 
     /// The folder of the config.
@@ -81,7 +91,8 @@ impl Setup {
             .arg(self.config())
             .current_dir(self.folder.path())
             .env("RUST_LOG", "trace")
-            .env("NO_COLOR", "1");
+            .env("NO_COLOR", "1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
 

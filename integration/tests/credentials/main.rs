@@ -1,0 +1,9 @@
+//! The credentials job: `syncd run` between a real registry with a login and a real kube-apiserver.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod brake;
+mod foreign;
+mod namespaces;
+mod restart;
+mod rotation;
+mod stage;
