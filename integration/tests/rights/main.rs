@@ -1,5 +1,5 @@
 //! What syncd may do in a cluster: each overlay of `deploy/kustomize` is applied to a real
-//! kube-apiserver, and its service account asks.
+//! kube-apiserver, and its service account asks; then syncd itself runs with nothing more.
 //!
 //! `cargo test -p syncd-integration --test rights -- --nocapture` prints the tables.
 
@@ -10,6 +10,7 @@
 )]
 
 mod ask;
+mod program;
 
 use serde_json::{Value, json};
 use syncd_integration::{Apiserver, Result};
