@@ -121,6 +121,8 @@ pub(super) const CREDENTIALS: &[Rule] = &[
                 ".dockercfg",
                 "docker config",
                 "dockercfg",
+                // Go's names of the types, in what its JSON reader says.
+                "credentialprovider.docker",
             ],
             &[
                 "invalid",

@@ -13,7 +13,7 @@ use super::told::{Told, told};
 use super::view::{PodView, State, view};
 use super::{PodError, PodQuestion, keyring};
 use crate::cluster::Cluster;
-use crate::diagnose::event::Hop;
+use crate::diagnose::event::{Hop, Ranked};
 use crate::diagnose::{DiagnoseContext, DiagnoseOptions};
 use crate::report::Cause;
 
@@ -120,7 +120,12 @@ fn as_the_node(
     let platform = question.platform.as_ref().or(of_node);
     DiagnoseOptions {
         platform: platform.unwrap_or(&options.platform).clone(),
-        blobs: options.blobs || told.first().is_some_and(|first| first.hop == Hop::Blob),
+        blobs: options.blobs || told.first().is_some_and(of_blobs),
         ..options.clone()
     }
+}
+
+/// Whether it is a layer or the config that failed.
+fn of_blobs(first: &Ranked) -> bool {
+    first.hop == Hop::Blob || first.cause == Cause::ContentCorrupt
 }

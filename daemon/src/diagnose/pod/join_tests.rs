@@ -82,6 +82,15 @@ fn words(name: &str) -> String {
             .to_owned(),
         "back-off" => "Back-off pulling image \"reg.example/team/app:1\"".to_owned(),
         "parse" => "illegal base64 data at input byte 4".to_owned(),
+        "auths" => "json: cannot unmarshal array into Go struct field DockerConfigJSON.auths of type \
+             credentialprovider.DockerConfig"
+            .to_owned(),
+        "entry" => "json: cannot unmarshal string into Go value of type \
+             credentialprovider.dockerConfigEntryWithAuth"
+            .to_owned(),
+        "no colon" => {
+            "unable to parse auth field, must be formatted as base64-encoded username:password".to_owned()
+        }
         "nothing" => String::new(),
         other => unreachable!("no words for {other}"),
     }
@@ -542,6 +551,9 @@ const TABLE: &[(&str, &str, &str, &str)] = &[
     ("never", "malformed", "-", "certain image_never_pull"),
     ("name", "none", "-", "certain invalid_reference"),
     ("parse", "malformed", "-", "certain secret_misconfigured"),
+    ("auths", "malformed", "-", "certain secret_misconfigured"),
+    ("entry", "malformed", "-", "certain secret_misconfigured"),
+    ("no colon", "malformed", "-", "certain secret_misconfigured"),
     ("parse", "malformed", "login", "certain secret_misconfigured"),
     (
         "back-off",
@@ -607,6 +619,9 @@ const WORDS: &[&str] = &[
     "name",
     "back-off",
     "parse",
+    "auths",
+    "entry",
+    "no colon",
     "nothing",
 ];
 const SECRETS: &[&str] = &[
@@ -640,7 +655,9 @@ fn certain_is_rare() {
                     "invalid_reference" => *words == "name",
                     "platform_mismatch" => *words == "platform",
                     "no_cause_in_message" => *words == "back-off",
-                    "secret_misconfigured" => *secrets == "malformed" && *words == "parse",
+                    "secret_misconfigured" => {
+                        *secrets == "malformed" && ["parse", "auths", "entry", "no colon"].contains(words)
+                    }
                     "tag_not_found" => *answer == "no tag" && *words == "not found",
                     "auth_token_expired" => *secrets == "expired" && *answer == "expired",
                     _ => false,

@@ -205,9 +205,13 @@ fn from_here(gathered: &Gathered, joined: &Joined) -> String {
     let left = match joined.finding.cause {
         // A blob is whole when it was read and hashed, which only the node did.
         Cause::ContentCorrupt => {
-            return format!(
-                " From here the manifest and the config can be read {how}; the layers were not read."
-            );
+            let layers = match &probed.facts.blobs {
+                Some(blobs) if blobs.good == blobs.all => {
+                    "the layers have their sizes; whether their bytes are right was not tested"
+                }
+                _ => "the layers were not read",
+            };
+            return format!(" From here the manifest and the config can be read {how}; {layers}.");
         }
         Cause::TlsHttpMismatch if plain => "syncd speaks http to this registry, the node does not",
         Cause::TlsUnknownCa => "the node's own trust store was not tested",
@@ -219,7 +223,6 @@ fn from_here(gathered: &Gathered, joined: &Joined) -> String {
         | Cause::ConnectionReset
         | Cause::ProxyError
         | Cause::TlsHttpMismatch => "the node's own network path was not tested",
-        Cause::ContentCorrupt => "only sizes and last bytes were looked at, not whole layers",
         Cause::MirrorFault => "the registry has the image, so it is the mirror on the node that fails",
         Cause::Unknown => "the node's own path was not tested",
         _ if joined.finding.confidence == Confidence::Certain => "only the node sees this",
