@@ -111,6 +111,6 @@ pub(crate) static FILE: Section = Section {
         "path",
         Text::DockerConfig,
         Required,
-        "The file. It is made (readable for its owner only) when it is not there; its folder is not.",
+        "The file. It is made (for its owner only) when it is not there, and so is its folder, but not those above.",
     )],
 };

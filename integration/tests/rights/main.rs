@@ -5,6 +5,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::unwrap_in_result,
     clippy::print_stdout,
     reason = "tests stop at the first surprise, and the tables are for people"
 )]
