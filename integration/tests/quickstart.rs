@@ -81,6 +81,45 @@ async fn crane_and_skopeo_pull_both_names_with_the_password_only() -> Result<()>
     Ok(())
 }
 
+/// The password that was proven, as the README's clients use it: they know nothing else of it.
+#[tokio::test]
+async fn crane_and_skopeo_pull_with_the_file_that_syncd_writes() -> Result<()> {
+    let syncd = quickstart().await?;
+    let setup = &syncd.setup;
+    metric(
+        setup,
+        &format!("syncd_credential_proven{{registry=\"{}\"}} 1", setup.registry),
+    )
+    .await?;
+    let docker = setup.folder().join("state/docker");
+    let image = format!("{}/hello:1", setup.registry);
+    let mut crane = setup.crane(None, &["manifest", &image])?;
+    let manifest = run(crane.env("DOCKER_CONFIG", &docker))?;
+    assert!(manifest.contains("\"manifests\""), "{manifest}");
+
+    let pull = |authfile: &std::path::Path, to: &str| -> Result<(Output, String)> {
+        let mut command = Command::new(Tools::system("skopeo")?);
+        command
+            .args(["copy", "--all", "--src-tls-verify=false", "--authfile"])
+            .arg(authfile);
+        command.arg(format!("docker://{image}")).arg(format!("oci:{to}"));
+        outcome(&mut command)
+    };
+    let to = setup.folder().join("pulled").to_string_lossy().into_owned();
+    let (output, text) = pull(&docker.join("config.json"), &format!("{to}:x"))?;
+    assert!(output.status.success(), "{text}");
+    let empty = setup.folder().join("empty.json");
+    fs::write(&empty, "{\"auths\":{}}").unwrap();
+    let (output, text) = pull(&empty, &format!("{to}-2:x"))?;
+    assert!(!output.status.success(), "the file is what opens it: {text}");
+
+    let (output, text) = setup.run(&["get", "credentials"])?;
+    assert_eq!(code(&output), Some(0), "{text}");
+    assert!(text.contains("yes"), "{text}");
+    assert!(!text.contains(PASSWORD) && !syncd.server.log().contains(PASSWORD));
+    Ok(())
+}
+
 #[tokio::test]
 async fn commands_beside_the_daemon_say_how_it_is() -> Result<()> {
     let syncd = quickstart().await?;

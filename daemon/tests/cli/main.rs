@@ -7,6 +7,7 @@
 
 mod bench;
 mod commands;
+mod credentials;
 mod daemon;
 mod help;
 mod pod;

@@ -57,7 +57,9 @@ pub(crate) fn credentials(report: &CredentialReport, view: CredentialView) -> St
     text.push_str(&format!("\n{counts}\n"));
     if view.wide && !report.targets.is_empty() {
         text.push_str(&targets(&report.targets));
-    } else if view.changes != Changes::Counted {
+    } else if view.changes == Changes::Counted {
+        text.push_str(&files(&report.targets));
+    } else {
         text.push_str(&changed(&report.targets, view.changes));
     }
     text + &target_troubles(report, view)
@@ -193,6 +195,21 @@ fn targets(targets: &[TargetReport]) -> String {
         table.add_row([&place(target), outcome(target.outcome), &target.reason]);
     }
     lines(&table)
+}
+
+/// The files that are well: there are few, and their place is what people look for.
+fn files(targets: &[TargetReport]) -> String {
+    let well = |target: &&TargetReport| {
+        !matches!(
+            target.outcome,
+            TargetOutcome::Refused | TargetOutcome::Failed | TargetOutcome::Removed
+        )
+    };
+    let files = targets
+        .iter()
+        .filter(well)
+        .filter_map(|target| target.file.as_deref());
+    files.map(|file| format!("  {file}\n")).collect()
 }
 
 /// Created, updated and removed targets, the first of them.
