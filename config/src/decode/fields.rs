@@ -1,6 +1,6 @@
 //! A mapping read by its section of the key table, and the typed values in it.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::diagnostics::Diagnostics;
 use crate::keys::{Key, Kind, Need, Section, Text};
@@ -54,9 +54,16 @@ pub(crate) struct Fields<'n> {
 }
 
 impl<'a> Walk<'a> {
-    /// A path of the file, joined to the file's folder; without the `.` that `./` leaves in the middle.
-    pub(crate) fn joined(&self, path: &str) -> std::path::PathBuf {
-        self.base.join(path).components().collect()
+    /// A path of the file, joined to the file's folder and without any `.` in it, so that `./a` and
+    /// `a` are the same.
+    pub(crate) fn joined(&self, path: &str) -> PathBuf {
+        let joined = self.base.join(path);
+        let parts = joined.components().filter(|part| *part != Component::CurDir);
+        let plain: PathBuf = parts.collect();
+        if plain.as_os_str().is_empty() {
+            return PathBuf::from(".");
+        }
+        plain
     }
 
     pub(crate) fn new(diagnostics: Diagnostics, base: &'a Path) -> Self {
