@@ -8,6 +8,7 @@
 mod api;
 mod checks;
 mod creds;
+mod evidence;
 mod fixes;
 mod freshness;
 mod gather;
