@@ -1,10 +1,13 @@
 //! Credentials: the daemon's second task and the commands about it.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::process::Signal;
+use tokio::time::Instant;
 
 use crate::bench::{Bench, Daemon};
 use crate::help::golden;
@@ -130,6 +133,39 @@ fn a_wrong_password_changes_nothing_and_a_rotated_one_everything() {
     for word in ["wrong-new-password", "rotated-password"] {
         assert!(log.iter().all(|line| !line.contains(word)), "{log:#?}");
     }
+}
+
+#[test]
+fn a_pass_that_hangs_does_not_hold_up_the_end_and_leaves_nothing_behind() {
+    let bench = Bench::quickstart();
+    // Takes connections and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = silent.local_addr().unwrap();
+    bench.configure(&format!(
+        "apiVersion: syncd.dev/v1alpha1\nkind: Config\nstateDir: state\nlisten: {}\n\
+         registries:\n  - host: {host}\n    plainHttp: true\n    \
+         basic: {{username: demo, passwordFile: quickstart.password}}\n    probe: hello:1\n\
+         credentials:\n  targets:\n    - file: {{path: state/docker/config.json}}\n      \
+         registries: [\"{host}\"]\n",
+        bench.status
+    ));
+    let daemon = bench.daemon(&[]);
+    let (_asked, _) = silent.accept().unwrap();
+    assert!(bench.get("/readyz").ends_with("ready\n"));
+    let none_yet = bench.run(&["get", "credentials"]);
+    assert_eq!((none_yet.code, none_yet.stdout.as_str()), (3, ""));
+    let asked_to_end = Instant::now();
+    let (ended, log) = daemon.terminate();
+    assert_eq!(ended.code(), Some(0), "{log:#?}");
+    assert!(asked_to_end.elapsed() < Duration::from_secs(10));
+    assert!(!bench.path("state/docker").exists());
+    let left = std::fs::read_dir(bench.path("state"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left
+        .filter(|name| name.to_string_lossy().starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -119,7 +119,10 @@ fn registries(registries: &[RegistryCredential], view: CredentialView) -> String
             (expires, _) => when(expires),
         };
         let proven = if registry.proven { "yes" } else { "no" }.to_owned();
-        let next = when(registry.next_refresh);
+        let next = match registry.next_refresh {
+            Some(at) if at <= view.now && !view.wide => "due".to_owned(),
+            at => when(at),
+        };
         if view.wide {
             let RegistryCredential {
                 name,

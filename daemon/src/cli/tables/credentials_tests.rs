@@ -53,6 +53,7 @@ fn some_registries() -> Vec<RegistryCredential> {
         "harbor.corp.example:8443",
         CredentialResult::Kept,
     );
+    refused.next_refresh = Some(at("2026-03-10T11:59:00Z"));
     refused.error = error(
         "refused",
         "harbor.corp.example:8443 refuses the new password: unauthorized: authentication required; \
