@@ -59,7 +59,9 @@ pub async fn pass(context: &CredentialContext, options: PassOptions, now: Timest
         removal: None,
     };
     let targets = run.targets().await;
-    let (incomplete, removal) = (run.incomplete, run.removal);
+    let (mut incomplete, removal) = (run.incomplete, run.removal);
+    let mut said = BTreeSet::new();
+    incomplete.retain(|words| said.insert(words.clone()));
     let totals = totals(&targets, minted);
     CredentialReport {
         started: now,
@@ -285,7 +287,13 @@ impl Run<'_> {
                 None
             }
             None => {
-                self.incomplete.push("no cluster is configured".to_owned());
+                let (many, hint) = (
+                    self.written().len(),
+                    "keep one `kubernetes` target until they are removed",
+                );
+                self.incomplete.push(format!(
+                    "no target names a cluster, and {many} secrets were written to one before: {hint}"
+                ));
                 None
             }
         }

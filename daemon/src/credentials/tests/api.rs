@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tower::{BoxError, service_fn};
 
 use crate::cluster::Cluster;
@@ -29,6 +30,7 @@ struct Inner {
     writes: Vec<String>,
     events: Vec<String>,
     reads: usize,
+    watches: Vec<Watch>,
     /// Called at each request to make a secret.
     on_create: Option<Box<dyn FnMut() + Send>>,
     /// `verb path-part` -> what is answered instead, so often.
@@ -36,6 +38,13 @@ struct Inner {
 }
 
 type Answer = Result<Value, (u16, &'static str)>;
+
+/// Someone who is told of changes.
+struct Watch {
+    /// `None` for namespaces.
+    fields: Option<String>,
+    lines: UnboundedSender<String>,
+}
 
 impl Api {
     pub(super) fn cluster(&self) -> Cluster {
@@ -54,6 +63,10 @@ impl Api {
                     true => Value::Null,
                     false => serde_json::from_slice(&body)?,
                 };
+                if query.contains_key("watch") {
+                    let lines = api.lock().watch(&path, &query);
+                    return Ok(Response::new(told(lines)));
+                }
                 let answer = api.lock().answer(parts.method.as_str(), &path, &query, &body);
                 let (status, value) = match answer {
                     Ok(value) => (200, value),
@@ -62,7 +75,7 @@ impl Api {
                         json!({"kind": "Status", "code": status, "reason": reason, "message": format!("the API says {reason}")}),
                     ),
                 };
-                let mut response = Response::new(Full::new(bytes::Bytes::from(value.to_string())));
+                let mut response = Response::new(axum::body::Body::from(value.to_string()));
                 *response.status_mut() = http::StatusCode::from_u16(status)?;
                 Ok::<_, BoxError>(response)
             }
@@ -78,22 +91,26 @@ impl Api {
         let mut inner = self.lock();
         let version = inner.next();
         let meta = json!({"name": name, "uid": format!("ns-{version}"), "labels": {"pull": label}});
-        inner
-            .namespaces
-            .insert(name.to_owned(), json!({"metadata": meta}));
+        let namespace = json!({"metadata": meta});
+        inner.namespaces.insert(name.to_owned(), namespace.clone());
+        inner.tell("ADDED", &namespace, false);
     }
 
     pub(super) fn relabel(&self, name: &str, label: &str) {
         let mut inner = self.lock();
-        inner.namespaces.get_mut(name).unwrap()["metadata"]["labels"]["pull"] = json!(label);
+        let namespace = inner.namespaces.get_mut(name).unwrap();
+        namespace["metadata"]["labels"]["pull"] = json!(label);
+        let namespace = namespace.clone();
+        inner.tell("MODIFIED", &namespace, false);
     }
 
     pub(super) fn drop_namespace(&self, name: &str) {
         let mut inner = self.lock();
-        inner.namespaces.remove(name);
-        inner
-            .secrets
-            .retain(|key, _| !key.starts_with(&format!("{name}/")));
+        if let Some(secret) = inner.secrets.remove(&format!("{name}/pull")) {
+            inner.tell("DELETED", &secret, true);
+        }
+        let namespace = inner.namespaces.remove(name).unwrap();
+        inner.tell("DELETED", &namespace, false);
     }
 
     /// Somebody else's secret.
@@ -113,7 +130,9 @@ impl Api {
     }
 
     pub(super) fn delete(&self, namespace: &str) {
-        self.lock().secrets.remove(&format!("{namespace}/pull")).unwrap();
+        let mut inner = self.lock();
+        let secret = inner.secrets.remove(&format!("{namespace}/pull")).unwrap();
+        inner.tell("DELETED", &secret, true);
     }
 
     /// Somebody takes part in owning the content of a secret without changing it.
@@ -196,7 +215,30 @@ impl Inner {
         }
         object["metadata"]["resourceVersion"] = json!(version.to_string());
         self.secrets.insert(key.to_owned(), object.clone());
+        self.tell("MODIFIED", &object, true);
         object
+    }
+
+    fn watch(&mut self, path: &str, query: &BTreeMap<String, String>) -> UnboundedReceiver<String> {
+        let fields = match path {
+            "/api/v1/namespaces" => None,
+            "/api/v1/secrets" => Some(query["fieldSelector"].clone()),
+            other => panic!("no watch of {other}"),
+        };
+        let (lines, told) = unbounded_channel();
+        self.watches.push(Watch { fields, lines });
+        told
+    }
+
+    fn tell(&mut self, what: &str, object: &Value, is_secret: bool) {
+        let event = json!({"type": what, "object": {"metadata": object["metadata"]}});
+        self.watches.retain(|watch| {
+            let wants = match &watch.fields {
+                Some(fields) => is_secret && is_selected(object, fields),
+                None => !is_secret,
+            };
+            !wants || watch.lines.send(format!("{event}\n")).is_ok()
+        });
     }
 
     fn answer(&mut self, method: &str, path: &str, query: &BTreeMap<String, String>, body: &Value) -> Answer {
@@ -256,15 +298,7 @@ impl Inner {
         let selected = self.secrets.values().filter(|secret| {
             let meta = &secret["metadata"];
             let is_here = namespace.is_none_or(|namespace| meta["namespace"] == namespace);
-            is_here
-                && fields.split(',').all(|field| match field.split_once("!=") {
-                    Some(("type", value)) => secret["type"] != value,
-                    _ => match field.split_once('=') {
-                        Some(("type", value)) => secret["type"] == value,
-                        Some(("metadata.name", value)) => meta["name"] == value,
-                        _ => false,
-                    },
-                })
+            is_here && is_selected(secret, fields)
         });
         Ok(list(
             selected.map(|secret| json!({"metadata": secret["metadata"]})),
@@ -319,6 +353,25 @@ impl Inner {
         self.maps.insert(key.to_owned(), object.clone());
         Ok(object)
     }
+}
+
+/// What a watch is told, as a body that does not end.
+fn told(lines: UnboundedReceiver<String>) -> axum::body::Body {
+    axum::body::Body::from_stream(futures::stream::unfold(lines, async |mut lines| {
+        let line = lines.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), lines))
+    }))
+}
+
+fn is_selected(secret: &Value, fields: &str) -> bool {
+    fields.split(',').all(|field| match field.split_once("!=") {
+        Some(("type", value)) => secret["type"] != value,
+        _ => match field.split_once('=') {
+            Some(("type", value)) => secret["type"] == value,
+            Some(("metadata.name", value)) => secret["metadata"]["name"] == value,
+            _ => false,
+        },
+    })
 }
 
 fn found(object: Option<&Value>) -> Answer {

@@ -164,6 +164,32 @@ async fn one_of_two_credentials_that_is_lost_is_not_taken_out() {
 }
 
 #[tokio::test]
+async fn an_entry_that_was_taken_out_is_not_ours_any_more() {
+    let (mut world, path) = world();
+    let mut config = (*world.context.config).clone();
+    let mut b = config.registries[0].clone();
+    b.name = "b".to_owned();
+    b.host = "b.example".parse().unwrap();
+    config.registries.push(b);
+    let both = vec!["a".to_owned(), "b".to_owned()];
+    config.credentials.as_mut().unwrap().targets[0].registries = both;
+    world.context.config = std::sync::Arc::new(config);
+    world.restart();
+    assert_eq!(outcome(&world).await, (Created, None));
+    world.retarget(vec![file_target(&path)]);
+    assert_eq!(outcome(&world).await, (Updated, None));
+    assert_eq!(auths(&path), only("a.example", ONE));
+    // Somebody else logs in there.
+    let text = format!(r#"{{"auths":{{"a.example":{{"auth":"{ONE}"}},"b.example":{{"auth":"eDp5"}}}}}}"#);
+    std::fs::write(&path, &text).unwrap();
+    world.restart();
+    assert_eq!(outcome(&world).await, (Unchanged, None));
+    world.retarget(Vec::new());
+    world.pass().await;
+    assert_eq!(auths(&path), only("b.example", "eDp5"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_is_left_and_said() {
     let (world, path) = world();
     std::fs::write(&path, "{\"auths\": [").unwrap();

@@ -658,6 +658,22 @@ async fn what_is_held_is_not_published_and_no_fault() {
 }
 
 #[tokio::test]
+async fn secrets_of_before_are_said_when_no_target_names_a_cluster() {
+    let mut world = World::new();
+    world.api.has_namespace("team-a", "private");
+    world.pass().await;
+    world.retarget(Vec::new());
+    world.context.cluster = None;
+    let report = world.pass().await;
+    assert_eq!(
+        report.incomplete,
+        [
+            "no target names a cluster, and 1 secrets were written to one before: keep one `kubernetes` target until they are removed"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_cluster_that_cannot_be_reached_is_said() {
     let mut world = World::new();
     let error = crate::cluster::ClusterError::new(
