@@ -325,12 +325,9 @@ fn read(path: &Path) -> Result<Option<Found>, FileError> {
         return Err(FileError::new(FileErrorKind::NotAFile, "read", path, error));
     }
     let mut content = Zeroizing::new(Vec::with_capacity(MAX_SIZE.min(64 << 10)));
+    // One byte more than what is accepted: the merge refuses it then.
     let most = MAX_SIZE as u64 + 1;
     (&mut file).take(most).read_to_end(&mut content).map_err(failed)?;
-    if content.len() > MAX_SIZE {
-        let error = io::Error::other("it is larger than 1 MiB");
-        return Err(FileError::new(FileErrorKind::TooLarge, "read", path, error));
-    }
     Ok(Some(Found { content, metadata }))
 }
 

@@ -164,11 +164,15 @@ async fn a_file_that_is_no_docker_config_is_left_alone() {
         assert_eq!(place.text(), content);
         assert_eq!(place.names(), ["config.json"]);
     }
-    let large = place(Some(&format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_SIZE))));
-    assert_eq!(
-        large.put("one", &[]).await.unwrap_err().kind(),
-        FileErrorKind::TooLarge
-    );
+    for content in [
+        format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_SIZE)),
+        " ".repeat(MAX_SIZE + 1),
+    ] {
+        let large = place(Some(&content));
+        let error = large.put("one", &[]).await.unwrap_err();
+        assert_eq!(error.kind(), FileErrorKind::TooLarge);
+        assert_eq!(large.text().len(), content.len());
+    }
     let full = place(Some(&format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_SIZE - 20))));
     assert_eq!(
         full.put("one", &[]).await.unwrap_err().kind(),

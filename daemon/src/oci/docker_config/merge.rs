@@ -51,6 +51,9 @@ pub fn merge(
     formerly_ours: &[String],
 ) -> Result<Merged, DockerConfigError> {
     let bytes = existing.unwrap_or_default();
+    if bytes.len() > MAX_SIZE {
+        return Err(DockerConfigError::nowhere(Kind::TooLarge));
+    }
     let is_empty = bytes.iter().all(u8::is_ascii_whitespace);
     if str::from_utf8(bytes).is_err() {
         return Err(DockerConfigError::nowhere(Kind::NotUnicode));
