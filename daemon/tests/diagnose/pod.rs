@@ -14,7 +14,7 @@ use syncd::cluster::{Cluster, ClusterErrorKind};
 use syncd::diagnose::pod::{PodError, PodQuestion, pod};
 use syncd::diagnose::{DiagnoseContext, DiagnoseOptions};
 use syncd::oci::RegistryClient;
-use syncd::report::{Cause, DiagnoseReport};
+use syncd::report::{Cause, Confidence, DiagnoseReport};
 use syncd::tokens::Tokens;
 use syncd_providers::Clock;
 use syncd_providers::http::Timeouts;
@@ -454,6 +454,26 @@ async fn secrets_are_read_by_name_and_nothing_is_written() {
             "GET /api/v1/nodes/node-1",
         ]
     );
+}
+
+#[tokio::test]
+async fn a_secret_over_the_bound_may_fit_and_nothing_is_claimed() {
+    let (_server, host) = guarded_registry().await;
+    let names: Vec<String> = (0..17).map(|n| format!("s{n:02}")).collect();
+    let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut api = Api::new(&format!("{host}/app:1"), &no_basic(&host), &listed);
+    api.login("s16", &host, CANARY);
+    let report = api.ask(None).await.unwrap();
+    assert_ne!(report.verdict.cause, Cause::SecretMissing);
+    assert_eq!(report.verdict.confidence, Confidence::Possible, "{report:?}");
+    let check = report
+        .checks
+        .iter()
+        .find(|check| check.id == "secrets.fit")
+        .unwrap();
+    assert_eq!(check.detail, "one that could not be read may");
+    let asked = api.asked.lock().unwrap().clone();
+    assert_eq!(asked.iter().filter(|line| line.contains("/secrets/")).count(), 16);
 }
 
 #[tokio::test]

@@ -123,6 +123,7 @@ pub(super) const CREDENTIALS: &[Rule] = &[
                 "dockercfg",
                 // Go's names of the types, in what its JSON reader says.
                 "credentialprovider.docker",
+                "dockerconfigentry",
             ],
             &[
                 "invalid",

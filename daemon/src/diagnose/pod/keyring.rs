@@ -91,11 +91,12 @@ fn creds(
         unused.map(|unused| unused.secret.clone()).collect::<Vec<_>>()
     };
     let (missing, unread) = (of_kind(UnusedKind::Missing), of_kind(UnusedKind::Unread));
-    if !missing.is_empty() {
-        return Creds::Missing { names: missing };
-    }
+    // One that was not read may fit, so that one that is missing decides nothing.
     if !chain.is_complete {
         return Creds::Unread { names: unread };
+    }
+    if !missing.is_empty() {
+        return Creds::Missing { names: missing };
     }
     let secrets = unfit(chain);
     if secrets.is_empty() {

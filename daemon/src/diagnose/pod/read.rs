@@ -133,10 +133,14 @@ impl From<RawEvent> for Event {
     }
 }
 
-/// The pull secrets that the pod names, each by `get`.
+/// The pull secrets that the pod names, each by `get`; kubelet reads all of them, so those over the
+/// bound are there as unread.
 pub(super) async fn secrets(client: &kube::Client, view: &PodView) -> Vec<SecretSeen> {
-    let reads = view.secrets.iter().map(|name| async move {
-        let (state, written) = if is_name(name) {
+    let reads = view.secrets.iter().enumerate().map(|(at, name)| async move {
+        let (state, written) = if at >= SECRETS {
+            let why = format!("only the first {SECRETS} pull secrets of a pod are read");
+            (SecretState::Forbidden { why }, Written::default())
+        } else if is_name(name) {
             secret(client, &view.namespace, name)
                 .await
                 .unwrap_or_else(|error| {

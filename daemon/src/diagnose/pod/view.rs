@@ -22,6 +22,8 @@ const PULLS: [&str; 7] = [
 const CONTAINERS: usize = 200;
 /// Pull secrets of a pod that are read.
 pub(super) const SECRETS: usize = 16;
+/// Pull secrets of a pod that are spoken of. What is over [`SECRETS`] counts as unread.
+const NAMED: usize = 64;
 
 /// A pod, from the side of one of its containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +109,7 @@ pub(super) fn view(pod: &Pod, wanted: Option<&str>) -> Result<PodView, NoSuchCon
             .flatten()
             .map(|secret| secret.name.clone())
             .filter(|name| !name.is_empty())
-            .take(SECRETS)
+            .take(NAMED)
             .collect(),
         owned: pod
             .metadata

@@ -62,6 +62,41 @@ pub(super) const ROWS: &[(C, Option<C>, &str)] = &[
         r#"unable to parse .dockerconfigjson: invalid character 'x' looking for beginning of value"#,
     ),
     (
+        C::SecretMisconfigured,
+        None,
+        r#"illegal base64 data at input byte 4"#,
+    ),
+    (
+        C::SecretMisconfigured,
+        None,
+        r#"unable to parse auth field, must be formatted as base64(username:password)"#,
+    ),
+    (
+        C::SecretMisconfigured,
+        None,
+        r#"json: cannot unmarshal string into Go struct field DockerConfigJSON.auths of type credentialprovider.DockerConfig"#,
+    ),
+    (
+        C::SecretMisconfigured,
+        None,
+        r#"json: cannot unmarshal number into Go struct field DockerConfigJSON.auths.username of type string"#,
+    ),
+    (
+        C::SecretMisconfigured,
+        None,
+        r#"json: cannot unmarshal number into Go struct field dockerConfigEntryWithAuth.username of type string"#,
+    ),
+    (
+        C::SecretMisconfigured,
+        None,
+        r#"json: cannot unmarshal string into Go value of type credentialprovider.dockerConfigEntryWithAuth"#,
+    ),
+    (
+        C::SecretMisconfigured,
+        None,
+        r#"json: cannot unmarshal array into Go value of type credentialprovider.DockerConfig"#,
+    ),
+    (
         C::TagNotFound,
         None,
         r#"initializing source docker://reg.example/a:1: reading manifest 1 in reg.example/a: manifest unknown"#,
