@@ -1,4 +1,5 @@
-//! The credentials job: `syncd run` between a real registry with a login and a real kube-apiserver.
+//! The credentials job: `syncd run` between a real registry with a login and a real kube-apiserver, with
+//! the rights of `deploy/kustomize/overlays/cluster` and no other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod brake;

@@ -17,6 +17,7 @@ use syncd_integration::image::{Image, write_layout};
 use syncd_integration::process::{outcome, run, wait_for};
 use syncd_integration::registry::htpasswd;
 use syncd_integration::secrets::{assert_none, unique};
+use syncd_integration::tools::repository;
 use syncd_integration::{Apiserver, Registry, RegistryOptions, Result, Setup, Syncd, Tools};
 use tempfile::TempDir;
 
@@ -31,6 +32,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Stage {
     pub(crate) apiserver: Apiserver,
     pub(crate) registry: Registry,
+    /// Of syncd's account, which has the rights that are shipped for clusters and no other.
+    kubeconfig: PathBuf,
     password: String,
     /// All passwords there ever were, to be looked for in every output.
     passwords: Vec<String>,
@@ -56,15 +59,17 @@ impl Stage {
         let pushed = registry.image("team/app:1");
         run(&mut registry.crane(&["push", &layout.to_string_lossy(), &pushed])?)?;
 
+        let apiserver = Apiserver::start().await?;
         let stage = Self {
-            apiserver: Apiserver::start().await?,
+            kubeconfig: shipped_rights(&apiserver).await?,
+            apiserver,
             registry,
             passwords: vec![password.clone()],
             password,
             said: Vec::new(),
             _image: image,
         };
-        for name in ["syncd"].iter().chain(namespaces) {
+        for name in namespaces {
             stage.make_namespace(name, &[]).await;
         }
         Ok(stage)
@@ -90,7 +95,7 @@ impl Stage {
     /// A config with one target: `selector` is the value of `namespaces`.
     pub(crate) fn setup(&self, selector: &str) -> Result<Setup> {
         let setup = Setup::with_config(&self.config(selector))?
-            .env("KUBECONFIG", self.apiserver.kubeconfig())
+            .env("KUBECONFIG", &self.kubeconfig)
             .env("POD_NAMESPACE", "syncd");
         write_password(&setup, self.password());
         Ok(setup)
@@ -252,6 +257,23 @@ credentials:
         }
         Ok(())
     }
+}
+
+/// Applies the overlay `cluster`; a kubeconfig of its account, once its rights are in force.
+async fn shipped_rights(apiserver: &Apiserver) -> Result<PathBuf> {
+    let overlay = repository().join("deploy/kustomize/overlays/cluster");
+    run(&mut apiserver.kubectl(&["apply", "-k", &overlay.to_string_lossy()])?)?;
+    let kubeconfig = apiserver.kubeconfig_of_account("syncd", "syncd").await?;
+    let account = apiserver.client_of(&kubeconfig).await?;
+    let namespaces: Api<Namespace> = Api::all(account);
+    wait_for(
+        "the rights of syncd's account",
+        SOON,
+        async || Ok(namespaces.list(&ListParams::default()).await.ok()),
+        async || apiserver.log_tail(),
+    )
+    .await?;
+    Ok(kubeconfig)
 }
 
 /// The end of what syncd itself logged, without its libraries.
