@@ -17,6 +17,7 @@ use url::Url;
 use super::auth::{Credential, CredentialSource};
 use super::challenge;
 use super::error::{ErrorKind, RegistryError, Shown};
+use super::hidden::Hidden;
 use super::http::{Patience, Scope};
 use super::limit::Gate;
 use super::login::{Login, Logins, TokenAnswer};
@@ -234,6 +235,10 @@ impl Registry {
                 return Err(refuse("the registry redirects a write; that is never followed"));
             }
             let to = to.map_err(|()| refuse("the redirect is not a URL"))?;
+            // Hosts and paths stand in errors and logs; queries never do.
+            if Hidden::of_login(login).is_in(to.split('?').next().unwrap_or_default()) {
+                return Err(refuse("the redirect repeats the credential"));
+            }
             let next = self.policy.redirect(&url, &to, number);
             url = next.map_err(|refused| refuse(&refused.to_string()))?;
             at_home = at_home && self.policy.is_own(&url);
@@ -328,6 +333,7 @@ impl Registry {
             subject: Subject::of_path(parts.url.path()),
             reading: parts.method == Method::GET || parts.method == Method::HEAD,
             credential: at_home && login.with_credential(),
+            hidden: &Hidden::of_login(login),
             now: self.now(),
         }
         .error(&place, parts.operation);

@@ -17,6 +17,7 @@ use super::auth::Credential;
 use super::challenge::Challenge;
 use super::error::{ErrorKind, RegistryError, Shown};
 use super::exchange::Registry;
+use super::hidden::Hidden;
 use super::http::Scope;
 use super::refusal::{Answer, Subject};
 use super::token::{self, Token};
@@ -269,6 +270,11 @@ fn choose(
             basic = true;
             continue;
         };
+        // The realm stands in errors and logs, and leads to another host, perhaps.
+        if Hidden::of(credential).is_in(realm) {
+            refusal = Some("the realm repeats the credential".to_owned());
+            continue;
+        }
         match registry.policy().realm(realm, credential.is_some()) {
             Ok(realm) => {
                 return Ok(Method::Bearer {
@@ -277,16 +283,15 @@ fn choose(
                     extra: extra.clone(),
                 });
             }
-            Err(refused) => refusal = Some(refused),
+            Err(refused) => refusal = Some(refused.to_string()),
         }
     }
     let may_basic = credential.is_some_and(|credential| !credential.is_refresh_token());
     match refusal {
         _ if basic && may_basic => Ok(Method::Basic),
-        Some(refused) => Err(
-            RegistryError::new(ErrorKind::OriginRefused, registry.place(), "log in")
-                .detail(&refused.to_string()),
-        ),
+        Some(refused) => {
+            Err(RegistryError::new(ErrorKind::OriginRefused, registry.place(), "log in").detail(&refused))
+        }
         None if basic => Err(login_required(registry)),
         None => Err(
             RegistryError::new(ErrorKind::Malformed, registry.place(), "log in")
@@ -346,7 +351,7 @@ impl Ask {
             .status(answer.status));
         }
         if answer.status != StatusCode::OK {
-            return Err(refused(registry, &answer, &place, credential.is_some()));
+            return Err(refused(registry, &answer, &place, credential));
         }
         if answer.more {
             return Err(fail(
@@ -368,7 +373,14 @@ pub(crate) struct TokenAnswer {
     pub(crate) more: bool,
 }
 
-fn refused(registry: &Registry, answer: &TokenAnswer, place: &str, credential: bool) -> RegistryError {
+fn refused(
+    registry: &Registry,
+    answer: &TokenAnswer,
+    place: &str,
+    credential: Option<&Credential>,
+) -> RegistryError {
+    let hidden = Hidden::of(credential);
+    let credential = credential.is_some();
     let mut error = Answer {
         status: answer.status,
         headers: &answer.headers,
@@ -376,6 +388,7 @@ fn refused(registry: &Registry, answer: &TokenAnswer, place: &str, credential: b
         subject: Subject::Base,
         reading: true,
         credential,
+        hidden: &hidden,
         now: registry.now(),
     }
     .error(place, "get a token");

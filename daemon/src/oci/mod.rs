@@ -10,6 +10,7 @@ mod download;
 pub mod error;
 mod exchange;
 pub mod graph;
+pub(crate) mod hidden;
 pub mod http;
 pub mod layout;
 pub(crate) mod limit;

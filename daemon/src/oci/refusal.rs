@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use oci_client::errors::{OciEnvelope, OciErrorCode};
 
 use super::error::{ErrorKind, RegistryError};
+use super::hidden::Hidden;
 
 /// An error body is read up to here.
 pub(crate) const ERROR_BODY: usize = 16 * 1024;
@@ -56,13 +57,16 @@ pub(crate) struct Answer<'a> {
     pub(crate) reading: bool,
     /// A credential went with the request, or the token with it was had for one.
     pub(crate) credential: bool,
+    /// What was sent, and may be in the answer.
+    pub(crate) hidden: &'a Hidden,
     pub(crate) now: Timestamp,
 }
 
 impl Answer<'_> {
     /// The error of `operation` at `place`.
     pub(crate) fn error(&self, place: &str, operation: &str) -> RegistryError {
-        let words = Words::of(self.body);
+        let mut words = Words::of(self.body);
+        words.text = self.hidden.taken_out_of(&words.text);
         let mut error = RegistryError::new(self.kind(&words), place, operation)
             .status(self.status)
             .detail(&words.text);

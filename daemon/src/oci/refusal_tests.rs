@@ -18,6 +18,7 @@ fn error_of(status: u16, path: &str, reading: bool, credential: bool, body: &str
         subject: Subject::of_path(path),
         reading,
         credential,
+        hidden: &Hidden::default(),
         now: now(),
     }
     .error("r.example", "read")

@@ -92,3 +92,58 @@ pub(crate) fn token_registry(seen: &Seen, _: usize) -> Act {
         }
     }
 }
+
+/// A server may repeat what it was sent; errors and logs must not.
+#[tokio::test]
+async fn a_credential_that_comes_back_is_not_shown() {
+    super::logs::watch();
+    type Script = fn(&Seen, usize) -> Act;
+    let body: Script = |seen, _| match seen.header("authorization") {
+        Some(sent) => answer(
+            "403 Forbidden",
+            &[("X-Sent", sent)],
+            &format!(r#"{{"errors":[{{"code":"DENIED","message":"{sent} is {CANARY}"}}]}}"#),
+        ),
+        None => answer("401 Unauthorized", &[("WWW-Authenticate", "Basic realm=x")], ""),
+    };
+    let redirect: Script = |seen, _| match seen.header("authorization") {
+        Some(_) => answer(
+            "302 Found",
+            &[("Location", &format!("/v2/{CANARY}/manifests/1"))],
+            "",
+        ),
+        None => answer("401 Unauthorized", &[("WWW-Authenticate", "Basic realm=x")], ""),
+    };
+    let realm: Script = |seen, _| {
+        let host = seen.header("host").unwrap();
+        let challenge = format!(r#"Bearer realm="http://{host}/{CANARY}",service="s""#);
+        answer("401 Unauthorized", &[("WWW-Authenticate", &challenge)], "")
+    };
+    let token: Script = |seen, n| match seen.line.starts_with("GET /token") {
+        true => {
+            let sent = seen.header("authorization").unwrap_or_default();
+            answer("401 Unauthorized", &[], &format!(r#"{{"details":"no {sent}"}}"#))
+        }
+        false => token_registry(seen, n),
+    };
+    let bearer: Script = |seen, n| match seen.header("authorization") {
+        Some(sent) if sent.starts_with("Bearer ") => answer("403 Forbidden", &[], sent),
+        _ => token_registry(seen, n),
+    };
+    for (script, shown) in [
+        (body, "DENIED: Basic **** is ****"),
+        (redirect, "the redirect repeats the credential"),
+        (realm, "the realm repeats the credential"),
+        (token, "no Basic ****"),
+        (bearer, "Bearer ****"),
+    ] {
+        let server = Server::plain(script).await;
+        let error = get(&plain_client(&server.host()), &server.host(), MANIFEST)
+            .await
+            .map(drop)
+            .unwrap_err();
+        super::logs::assert_clean_error(&error);
+        assert!(error.to_string().contains(shown), "{error}");
+    }
+    super::logs::assert_clean();
+}
