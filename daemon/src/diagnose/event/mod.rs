@@ -353,8 +353,29 @@ fn evidence(text: &Folded, (at, length): (usize, usize)) -> String {
         let last = piece.rfind(' ').filter(|last| *last > at - from + length);
         piece = last.map_or(piece, |last| &piece[..last]);
     }
-    let words: Vec<&str> = piece.split(' ').map(harmless).collect();
+    let mut words: Vec<&str> = piece.split(' ').map(harmless).collect();
+    for at in 1..words.len() {
+        // A registry that repeats the header that it was sent.
+        if is_scheme(words[at - 1]) && is_credential(words[at]) {
+            words[at] = "****";
+        }
+    }
     syncd_config::text::clean_to(&words.join(" "), 160)
+}
+
+fn is_scheme(word: &str) -> bool {
+    let bare = word.trim_start_matches(['"', '\'', '(', '[']);
+    ["basic", "bearer"]
+        .iter()
+        .any(|scheme| bare.eq_ignore_ascii_case(scheme))
+}
+
+/// Long, and of the characters of base64 and tokens: no word of a sentence.
+fn is_credential(word: &str) -> bool {
+    word.len() >= 16
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "+/=-._~\"')],".contains(c))
 }
 
 /// A word as it may be shown: no query, no user in a URL, no token.

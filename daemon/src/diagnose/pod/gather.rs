@@ -6,15 +6,17 @@ use syncd_providers::Clock;
 
 use super::creds::{Creds, Note};
 use super::join::{Family, family};
+use super::keyring::Keyring;
 use super::node::NodeSeen;
 use super::probe::{Probed, probe};
 use super::read;
-use super::told::{Told, told};
+use super::told::{Event, Told, told};
 use super::view::{PodView, State, view};
 use super::{PodError, PodQuestion, keyring};
 use crate::cluster::Cluster;
 use crate::diagnose::event::{Hop, Ranked};
 use crate::diagnose::{DiagnoseContext, DiagnoseOptions};
+use crate::oci::hidden::Hidden;
 use crate::report::Cause;
 
 /// What was found. Holds no secret.
@@ -60,11 +62,12 @@ pub(super) async fn gather(
         account,
         read::node(&client, &view),
     );
-    let told = told(&view, events.as_deref().unwrap_or_default());
     let later = account.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
     let image: Result<Reference, String> = (view.container.image.trim().parse())
         .map_err(|_| "the image's name is no reference, so no registry is known".to_owned());
     let ring = keyring::keyring(&view.container.image, &secrets, later, now);
+    let (view, events) = without_secrets(view, events, &ring);
+    let told = told(&view, events.as_deref().unwrap_or_default());
     let probed = match (image, pointless(&view, &told, &ring.creds)) {
         (Ok(image), None) => {
             let options = as_the_node(question, options, &told, &node);
@@ -84,6 +87,23 @@ pub(super) async fn gather(
         probed,
         now,
     })
+}
+
+/// A registry may repeat what kubelet sent it, and kubelet passes its words on.
+fn without_secrets<E>(
+    mut view: PodView,
+    mut events: Result<Vec<Event>, E>,
+    ring: &Keyring,
+) -> (PodView, Result<Vec<Event>, E>) {
+    let hidden = Hidden::default().and(ring.credentials.iter().map(|one| &one.credential));
+    if let State::Pulling { reason, message } | State::Stuck { reason, message } = &mut view.container.state {
+        *reason = hidden.taken_out_of(reason);
+        *message = hidden.taken_out_of(message);
+    }
+    for event in events.iter_mut().flatten() {
+        event.message = hidden.taken_out_of(&event.message);
+    }
+    (view, events)
 }
 
 /// Why no answer of a registry could say anything. A credential is not sent in vain.

@@ -115,10 +115,15 @@ fn what_takes_away_is_marked_and_nothing_switches_a_check_off() {
 #[test]
 fn evidence_holds_no_secret() {
     let text = "Get \"https://bob:hunter2@reg.example/v2/?token=hunter3\": unauthorized: eyJhunter4.x.y authentication required \u{1b}[31m";
-    for ranked in read(text).ranked {
+    let echo = "unexpected status from GET request to https://reg.example/token: 401 Unauthorized\nunauthorized: Basic Ym9iOmh1bnRlcjJodW50ZXI= refused";
+    for ranked in read(text).ranked.into_iter().chain(read(echo).ranked) {
         assert!(!ranked.evidence.contains("hunter"), "{}", ranked.evidence);
+        assert!(!ranked.evidence.contains("Ym9i"), "{}", ranked.evidence);
         assert!(!ranked.evidence.contains('\u{1b}'), "{}", ranked.evidence);
     }
+    let plain = "initializing source docker://reg.example/a:1: Requesting bearer token: invalid status code from registry 403 (Forbidden)";
+    let shown = read(plain).ranked.remove(0).evidence;
+    assert!(!shown.contains("****"), "{shown}");
 }
 
 #[test]
