@@ -15,8 +15,8 @@ pub fn unique(prefix: &str) -> String {
     format!("{prefix}-{random}")
 }
 
-/// Fails when `text` holds one of the secrets, plain or as base64, alone or as
-/// the end of `user:secret` (whatever the length of the user).
+/// Fails when `text` holds one of the secrets: plain, as base64, alone or as the
+/// end of `user:secret` (whatever the length of the user), or in hex.
 pub fn assert_none(what: &str, text: &str, secrets: &[&str]) -> Result<()> {
     for (number, secret) in secrets.iter().enumerate() {
         if let Some(form) = forms(secret).into_iter().find(|form| text.contains(&form.1)) {
@@ -29,10 +29,20 @@ pub fn assert_none(what: &str, text: &str, secrets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The secret as it stands in a text, and the inner part of its base64 at each
-/// of the three alignments.
+/// The secret as it stands in a text, in hex, as a list of bytes, and the inner
+/// part of its base64 at each of the three alignments.
 fn forms(secret: &str) -> Vec<(&'static str, String)> {
-    let mut forms = vec![("plain text", secret.to_owned())];
+    let hex = |format: fn(u8) -> String| secret.bytes().map(format).collect::<String>();
+    let mut forms = vec![
+        ("plain text", secret.to_owned()),
+        ("hex", hex(|byte| format!("{byte:02x}"))),
+        ("hex", hex(|byte| format!("{byte:02X}"))),
+        ("percent form", hex(|byte| format!("%{byte:02X}"))),
+        (
+            "bytes of Debug",
+            hex(|byte| format!("{byte}, ")).trim_end_matches(", ").to_owned(),
+        ),
+    ];
     for skip in 0..3 {
         // The first and the last group depend on the neighbours.
         let aligned = &secret.as_bytes()[skip..];
@@ -57,6 +67,8 @@ mod tests {
             assert!(assert_none("a header", &header, &[&secret]).is_err(), "{user}");
         }
         assert!(assert_none("a log", &format!("password={secret}"), &[&secret]).is_err());
+        let debug = format!("{:?}", secret.as_bytes());
+        assert!(assert_none("a log", &debug, &[&secret]).is_err());
         assert!(assert_none("a log", "password=****", &[&secret]).is_ok());
     }
 }

@@ -108,7 +108,13 @@ impl Setup {
 
     /// Starts the daemon and waits until it is ready.
     pub async fn start(self) -> Result<Syncd> {
-        let command = self.command(&["run"])?;
+        self.start_with(&[]).await
+    }
+
+    /// The same, with more arguments for `syncd run`.
+    pub async fn start_with(self, arguments: &[&str]) -> Result<Syncd> {
+        let mut command = self.command(&["run"])?;
+        command.args(arguments);
         let mut server = Server::start("syncd", command, &self.folder.path().join("syncd.log"))?;
         server
             .wait_ready(Duration::from_secs(60), async || {
