@@ -86,20 +86,21 @@ pub fn init(level: Verbosity, daemon: bool, form: Form, color: bool) {
 
 /// What is let through. Libraries are held to warnings until asked for: they would drown syncd. The
 /// Kubernetes client calls every refused connection an error of its own; it comes back as one that
-/// we report. What a pass over credentials complains of, a person sees in its report.
+/// we report. What a pass over credentials complains of, a person sees in its report; each write of
+/// a credential is told by the daemon whoever reads its log (`audit`).
 fn directives(level: Verbosity, daemon: bool, form: Form) -> &'static str {
     match (level, daemon) {
         (Verbosity::Quiet, _) => "error,kube_client=off",
-        (Verbosity::Normal, false) => "warn,kube_client=off,syncd::credentials::pass=error",
+        (Verbosity::Normal, false) => "warn,kube_client=off,credentials=error",
         // What a person must know is said to them; the events behind it are for -v.
         (Verbosity::Normal, true) if form == Form::Lines => {
-            "warn,kube_client=off,syncd::credentials::pass=error,reload=info,say=info"
+            "warn,kube_client=off,credentials=error,reload=info,say=info,audit=info"
         }
         (Verbosity::Normal, true) => {
-            "warn,kube_client=off,syncd=info,syncd_config=info,syncd_providers=info,reload=info,say=info"
+            "warn,kube_client=off,syncd=info,syncd_config=info,syncd_providers=info,reload=info,say=info,audit=info"
         }
         (Verbosity::Verbose, _) => {
-            "info,syncd=debug,syncd_config=debug,syncd_providers=debug,reload=info,say=info"
+            "info,syncd=debug,syncd_config=debug,syncd_providers=debug,reload=info,say=info,audit=info"
         }
         (Verbosity::Trace, _) => "trace",
     }

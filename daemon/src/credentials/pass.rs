@@ -106,7 +106,9 @@ fn merged(before: &LastGood, configured: &[RegistryEntry], decisions: &[Decision
 fn say(registries: &[RegistryCredential]) {
     for registry in registries {
         if let Some(error) = &registry.error {
+            // Its own target: a person who waits for the report need not read it twice.
             warn!(
+                target: "credentials",
                 registry = %registry.name,
                 kind = %error.kind,
                 error = %error.message,
