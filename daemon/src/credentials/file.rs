@@ -184,7 +184,7 @@ impl FileError {
 /// those that are no longer among the entries are taken out. Everything else in the file stays.
 ///
 /// Guarantees: nothing is written when nothing changes; whatever ends this, the file is the old one or
-/// the new one; what somebody else writes meanwhile is not lost.
+/// the new one; what somebody else wrote until the last look, just before it is put in place, is kept.
 ///
 /// # Errors
 /// The file is not a docker config, is not for us to write, or cannot be written.
