@@ -1,8 +1,10 @@
 //! What happens to credentials between passes: the watch, and how the last report stays true.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::credentials::held;
 use super::signals::is_told;
@@ -10,6 +12,11 @@ use crate::context::Context;
 use crate::credentials::{CredentialContext, FollowNotice, follow};
 use crate::report::{Activation, CredentialReport, CredentialTotals, TargetOutcome, TargetReport};
 use crate::schedule::TaskHandle;
+
+/// So long nothing more must be wanted before a pass is run for it…
+const QUIET: Duration = Duration::from_secs(10);
+/// …but it is not put off for longer than this.
+const LONGEST: Duration = Duration::from_secs(60);
 
 type Reports = watch::Sender<Option<Arc<CredentialReport>>>;
 
@@ -38,18 +45,43 @@ impl Follow {
         let first = now(&contexts, &mirrored).await;
         let (sender, receiver) = watch::channel(Arc::new(first));
         let ended = reports.subscribe();
+        let (want, wanted) = watch::channel(0_u64);
         let notify = move |notice| match notice {
             FollowNotice::Changed(rows) => reports.send_modify(|report| {
                 if let Some(report) = report {
                     merge(Arc::make_mut(report), rows);
                 }
             }),
-            FollowNotice::PassWanted => task.activate(Activation::Change),
+            FollowNotice::PassWanted => want.send_modify(|count| *count += 1),
         };
+        let pass = move || task.activate(Activation::Change);
         tokio::join!(
             follow(receiver, notify, stop.clone()),
+            when_quiet(wanted, pass, stop.clone()),
             renew(sender, contexts, mirrored, ended, stop)
         );
+    }
+}
+
+/// Has one pass done for all that is wanted within a while. Namespaces that leave a target one after
+/// the other are one removal, which the brake must see whole.
+async fn when_quiet(mut wanted: watch::Receiver<u64>, pass: impl Fn(), mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = is_told(&mut stop) => return,
+            first = wanted.changed() => if first.is_err() { return },
+        }
+        let latest = Instant::now() + LONGEST;
+        loop {
+            let quiet = (Instant::now() + QUIET).min(latest);
+            tokio::select! {
+                () = is_told(&mut stop) => return,
+                Ok(()) = wanted.changed(), if quiet < latest => {}
+                () = sleep_until(quiet) => break,
+            }
+        }
+        wanted.mark_unchanged();
+        pass();
     }
 }
 
@@ -134,6 +166,32 @@ mod tests {
             kind: None,
             hint: None,
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wanted_one_after_the_other_is_one_pass() {
+        let (want, wanted) = watch::channel(0_u64);
+        let (stop, stopped) = watch::channel(false);
+        let (ran, mut runs) = tokio::sync::mpsc::unbounded_channel();
+        let begin = Instant::now();
+        let pass = move || ran.send(begin.elapsed().as_secs()).unwrap();
+        let job = tokio::spawn(when_quiet(wanted, pass, stopped));
+        let once = || want.send_modify(|count| *count += 1);
+        for _ in 0..4 {
+            once();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert_eq!(runs.recv().await, Some(25), "ten seconds after the last");
+        // A stream of them is not waited out.
+        for _ in 0..20 {
+            once();
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        assert_eq!(runs.recv().await, Some(85));
+        assert_eq!(runs.recv().await, Some(130));
+        stop.send_replace(true);
+        job.await.unwrap();
+        assert_eq!(runs.recv().await, None);
     }
 
     #[test]
