@@ -3,7 +3,7 @@
 //!
 //! [`Tokens`] is the one place that credentials of the configuration come from, for the registry
 //! client as for what is published. It knows entries by name; which entry speaks for a host is
-//! [`entry_for`]'s to say.
+//! `oci::credentials::entry_for`'s to say.
 
 mod budget;
 mod cache;
