@@ -16,6 +16,7 @@ pub mod error;
 mod excerpt;
 pub mod glob;
 pub mod host;
+pub mod identity;
 mod keys;
 mod kubernetes;
 mod load;
