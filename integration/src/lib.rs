@@ -11,6 +11,7 @@
 //! - [`certs`][]: a certificate authority
 //! - [`image`][]: test images as OCI layouts
 //! - [`registry`][]: distribution
+//! - [`clouds`][]: the issuers of registry tokens, as strict as the real ones
 //! - [`faulty`][]: a registry that fails on purpose
 //! - [`apiserver`][]: etcd and kube-apiserver
 //! - [`node`][]: kubelet, containerd, runc
@@ -22,6 +23,7 @@
 
 pub mod apiserver;
 pub mod certs;
+pub mod clouds;
 pub mod error;
 pub mod faulty;
 pub mod http;

@@ -162,7 +162,7 @@ impl Drop for Faulty {
     }
 }
 
-fn acceptor(identity: &Identity) -> Result<TlsAcceptor> {
+pub(crate) fn acceptor(identity: &Identity) -> Result<TlsAcceptor> {
     let what = || format!("use the certificate {}", identity.cert.display());
     let chain = CertificateDer::pem_file_iter(&identity.cert)
         .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)

@@ -14,7 +14,8 @@ use tower_service::Service;
 
 use super::error::BoxError;
 
-/// How far inwards a connection may go. Ordered: each one includes those before it.
+/// How far inwards a connection may go. Ordered: each one includes those before it, but for
+/// [`Self::Metadata`], which stands apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
     /// Public addresses only: for hosts that a public server named.
@@ -23,6 +24,9 @@ pub enum Reach {
     Private,
     /// This machine as well.
     Local,
+    /// The metadata services of the clouds, and what the user put in their place on this machine or
+    /// a private network; nothing public. Only for whoever asks such a service for credentials.
+    Metadata,
 }
 
 /// Policy forbids the address.
@@ -31,6 +35,9 @@ pub enum AddressRefused {
     /// To nobody.
     #[error("connections to the address {0} are never allowed")]
     Always(IpAddr),
+    /// What hands out a machine's credentials is never public.
+    #[error("{0} is no address of a metadata service")]
+    NoMetadata(IpAddr),
     /// To a host that a server named, not the user.
     #[error("connections to the address {0} are not allowed for a host that a server named")]
     Internal(IpAddr),
@@ -43,13 +50,15 @@ impl Reach {
     /// It may not.
     pub fn check(self, address: IpAddr) -> Result<(), AddressRefused> {
         match Self::needed(address) {
+            _ if self == Self::Metadata => reaches_metadata(address),
             None => Err(AddressRefused::Always(address)),
             Some(needed) if needed > self => Err(AddressRefused::Internal(address)),
             Some(_) => Ok(()),
         }
     }
 
-    /// The smallest reach that includes the address; `None` for those that are always refused.
+    /// The smallest reach that includes the address; `None` for those that are refused to all but
+    /// [`Self::Metadata`], which no address needs.
     #[must_use]
     pub fn needed(address: IpAddr) -> Option<Self> {
         match address {
@@ -59,6 +68,21 @@ impl Reach {
                 None => needed_v6(v6),
             },
         }
+    }
+}
+
+fn reaches_metadata(address: IpAddr) -> Result<(), AddressRefused> {
+    let known = match address {
+        // GCE and EC2 (.169.254), GKE's node agent (.169.252), ECS (.170.2), EKS Pod Identity (.170.23).
+        IpAddr::V4(v4) => matches!(v4.octets(), [169, 254, 169, 252..=254] | [169, 254, 170, 2 | 23]),
+        // EC2's, and EKS Pod Identity's.
+        IpAddr::V6(v6) => matches!(v6.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23]),
+    };
+    match Reach::needed(address) {
+        _ if known => Ok(()),
+        Some(Reach::Private | Reach::Local) => Ok(()),
+        None => Err(AddressRefused::Always(address)),
+        Some(_) => Err(AddressRefused::NoMetadata(address)),
     }
 }
 
@@ -209,6 +233,36 @@ mod tests {
         assert!(ok(Reach::Private, "8.8.8.8") && ok(Reach::Private, "10.0.0.1"));
         assert!(!ok(Reach::Private, "127.0.0.1") && ok(Reach::Local, "127.0.0.1"));
         assert!(!ok(Reach::Local, "169.254.169.254"));
+    }
+
+    #[test]
+    fn metadata_services_are_reached_by_their_own_reach_only() {
+        let ok = |reach: Reach, address: &str| reach.check(address.parse().unwrap()).is_ok();
+        for address in [
+            "169.254.169.254",
+            "169.254.169.252",
+            "169.254.170.2",
+            "169.254.170.23",
+            "fd00:ec2::254",
+        ] {
+            assert!(ok(Reach::Metadata, address), "{address}");
+            assert!(!ok(Reach::Local, address), "{address}");
+        }
+        for address in ["127.0.0.1", "::1", "10.0.0.1", "fd00:ec2::23"] {
+            assert!(ok(Reach::Metadata, address), "{address}");
+        }
+        for address in [
+            "8.8.8.8",
+            "2606:4700::1",
+            "169.254.0.1",
+            "169.254.169.1",
+            "fe80::1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "100.100.100.200",
+        ] {
+            assert!(!ok(Reach::Metadata, address), "{address}");
+        }
     }
 
     #[test]

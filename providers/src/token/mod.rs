@@ -99,6 +99,28 @@ pub struct TokenError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl TokenError {
+    /// An error without a cause; `detail` is cleaned here.
+    #[must_use]
+    pub fn new(kind: TokenErrorKind, identity: &str, detail: &str) -> Self {
+        Self {
+            kind,
+            identity: identity.to_owned(),
+            detail: syncd_config::text::clean(detail),
+            source: None,
+        }
+    }
+
+    /// The same error, about this identity.
+    #[must_use]
+    pub fn about(self, identity: &str) -> Self {
+        Self {
+            identity: identity.to_owned(),
+            ..self
+        }
+    }
+}
+
 /// The classes of [`TokenError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenErrorKind {
